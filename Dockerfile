@@ -1,0 +1,37 @@
+# The gateway as a small image: locked wheels in one virtual environment, no compiler, no root.
+# Runs with a read-only root file system; writes to /data (SQLite, key file, journal) and /tmp.
+
+FROM python:3.11-slim AS build
+WORKDIR /src
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+COPY requirements.lock requirements-build.lock ./
+RUN python -m venv /opt/codex2api \
+ && /opt/codex2api/bin/pip install --require-hashes --only-binary :all: -r requirements.lock \
+ && python -m venv /opt/build \
+ && /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements-build.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY app app
+RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \
+ && /opt/codex2api/bin/pip install --no-index --no-deps /wheels/*.whl \
+ && /opt/codex2api/bin/pip uninstall --yes pip setuptools
+
+FROM python:3.11-slim
+RUN groupadd --gid 10001 codex2api \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin codex2api \
+ && install -d -o 10001 -g 10001 -m 0700 /data
+COPY --from=build /opt/codex2api /opt/codex2api
+ENV PATH=/opt/codex2api/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    CODEX_BIND=0.0.0.0 \
+    CODEX_DATA_DIR=/data
+WORKDIR /data
+VOLUME /data
+EXPOSE 8080
+USER 10001:10001
+STOPSIGNAL SIGTERM
+# Asks over plain HTTP: set another check where CODEX_TLS_CERT is used.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:' + (os.environ.get('CODEX_PORT') or '8080') + '/health', timeout=4)"]
+ENTRYPOINT ["codex2api"]
+CMD ["serve"]

@@ -1,0 +1,113 @@
+# Everything that is done with this repository has a word here; CI, the git hook and people say the
+# same ones. A fresh machine needs Python 3.11 or newer (with venv and pip), make, git and, for the
+# admin UI, Node 20. Works with GNU make 3.81, which is the one that macOS has.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; exit; fi; \
+	done; echo python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+UV     := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --quiet --custom-compile-command "make lock"
+
+T ?=
+S ?= steady
+V ?=
+TIDY := tests/test_tidy.py tests/test_deployment.py
+XDIST := -n auto --dist loadfile
+
+.PHONY: help setup demo run test test-all check fix check-fast golden bench load profile \
+	changelog lock k8s ui hooks clean
+
+help:  ## list these words
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' \
+		$(MAKEFILE_LIST)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "codex2api needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)."; \
+		echo "Name another one with: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python's venv module is missing (Debian and Ubuntu: the package python3-venv)."; exit 1; }
+
+$(STAMP): requirements-dev.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the locked packages into $(VENV) (about a minute the first time) ..."
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-index --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(STAMP) ui hooks  ## virtual environment, locked dependencies, git hook, admin UI packages
+	@echo "Ready: make demo, make test, make help."
+
+ui:
+	@if [ ! -f admin-ui/package.json ]; then echo "The admin UI does not exist yet."; \
+	elif ! command -v npm >/dev/null 2>&1; then echo "Node is missing: the admin UI is not built."; \
+	else cd admin-ui && npm ci --no-audit --no-fund && npm run build; fi
+
+hooks: $(STAMP)
+	@if [ -z "$$CI" ] && git rev-parse --git-dir >/dev/null 2>&1; then \
+		$(BIN)/pre-commit install --hook-type pre-commit >/dev/null; fi
+
+demo: $(STAMP) ui  ## the gateway with a simulated upstream and three accounts, until Ctrl-C
+	@$(BIN)/python -m scripts.demo $(ARGS)
+
+run: $(STAMP)  ## the gateway alone, on the real upstream, with its data in ./data
+	@exec $(BIN)/codex2api serve
+
+test: $(STAMP)  ## all tests that need no root; T=tests/pool/test_health.py for one file
+	@if [ -n "$(T)" ]; then exec $(BIN)/pytest $(T); else exec $(BIN)/pytest $(XDIST); fi
+
+test-all: $(STAMP)  ## all tests, with 10,000 seeds of the simulated day
+	@SIMULATION_SEEDS=10000 $(BIN)/pytest $(XDIST)
+
+check: $(STAMP)  ## format, lint, types, import contracts, dependencies, tidiness
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/deptry .
+	@$(BIN)/pytest -q -p no:randomly $(TIDY)
+
+fix: $(STAMP)  ## format, and apply the fixes that are safe
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+check-fast: $(STAMP)  ## unit and golden tests, in parallel
+	@$(BIN)/pytest -q $(XDIST) -m "not slow and not e2e"
+
+golden: $(STAMP)  ## rewrite the golden files; the diff is the review
+	@GOLDEN=write $(BIN)/pytest -q -p no:randomly tests/golden
+	@git --no-pager diff --stat -- tests/golden
+
+bench: $(STAMP)  ## micro-benchmarks, and the comparison with nginx where nginx is installed
+	@$(BIN)/python -m loadtests.bench $(ARGS)
+
+load: $(STAMP)  ## a load scenario: make load S=steady
+	@$(BIN)/python -m loadtests.run $(S) $(ARGS)
+
+profile: $(STAMP)  ## flame graph of a worker under load: make profile S=steady
+	@mkdir -p build
+	@$(BIN)/python -m loadtests.run $(S) --profile build/profile.svg $(ARGS)
+
+changelog: $(STAMP)  ## show what changelog.d/ adds up to; V=0.2.0 writes it into CHANGELOG.md
+	@if [ -n "$(V)" ]; then $(BIN)/towncrier build --yes --version $(V); \
+	else $(BIN)/towncrier build --draft --version Unreleased; fi
+
+lock: $(STAMP)  ## renew the lock files; a release must be a week old to be taken at run time
+	@$(UV) --upgrade --exclude-newer "7 days" pyproject.toml -o requirements.lock
+	@$(UV) --upgrade --exclude-newer "3 days" --extra dev -c requirements.lock \
+		pyproject.toml -o requirements-dev.lock
+	@echo hatchling | $(UV) -c requirements-dev.lock - -o requirements-build.lock
+
+k8s:  ## render the Kubernetes manifests of k8s/overlays into one file each
+	@kubectl kustomize k8s/overlays/sqlite > k8s/sqlite.yaml
+
+clean:  ## remove what the other words made, except ./data
+	@rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .mypy_cache \
+		.pytest_cache .ruff_cache .import_linter_cache admin-ui/node_modules admin-ui/dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

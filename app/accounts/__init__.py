@@ -1,0 +1,1 @@
+"""Keeps accounts alive, in the background."""

@@ -1,0 +1,1 @@
+"""Shell: the `codex2api` command, one file a noun."""

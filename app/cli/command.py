@@ -1,0 +1,121 @@
+"""What every command has in common: settings, an open store, and two ways to answer.
+
+A command prints a few plain lines for people, or with `--json` one JSON document for scripts. A
+fault that an operator can act on ends it with one sentence on stderr and a status: 2 for settings
+and usage, 1 for everything else. Secrets are read from a file or stdin, so that none need stand in
+the arguments, where every process of the machine could read it.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from app.accounts.enrolment import whose
+from app.domain.account import AccountId, Secret
+from app.domain.enrolment import StoredAccount
+from app.environment import SettingsError
+from app.errors import GatewayError
+from app.settings import Settings
+from app.store.store import Store
+
+T = TypeVar("T")
+
+SECRET_BYTES_MAX = 1 << 20
+_ID_CHARS_MIN = 4
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")
+
+
+class Commands(click.Group):
+    """A group whose commands may raise what the gateway raises."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; say what went wrong in a sentence instead of a traceback."""
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            for fault in error.faults:
+                click.echo(f"Error: {fault}", err=True)
+            ctx.exit(2)
+        except GatewayError as error:
+            raise click.ClickException(error.message) from error
+        except KeyboardInterrupt:
+            ctx.exit(130)
+
+
+class SecretText(click.ParamType[Secret]):
+    """A secret: `-` reads it from stdin, `@FILE` from a file."""
+
+    name = "-|@FILE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Secret:
+        """Return the secret without the blanks around it."""
+        if isinstance(value, Secret):
+            return value
+        text = str(value)
+        if text == "-":
+            text = sys.stdin.read(SECRET_BYTES_MAX)
+        elif text.startswith("@"):
+            try:
+                text = Path(text[1:]).read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                self.fail(f"{text[1:]} can't be read: {error}", param, ctx)
+        if not text.strip():
+            self.fail("it is empty", param, ctx)
+        return Secret(text.strip())
+
+
+def with_store(use: Callable[[Store, Settings], Awaitable[T]]) -> T:
+    """Open the store that the environment names, and return what `use` makes of it."""
+    settings = Settings.from_env()
+
+    async def opened() -> T:
+        async with Store.open(settings, whose=whose) as store:
+            return await use(store, settings)
+
+    return asyncio.run(opened())
+
+
+async def one_account(store: Store, name: str) -> StoredAccount:
+    """Return the account that has this id, the beginning of this id, or this name.
+
+    Raises:
+        click.ClickException: There is none, or more than one.
+    """
+    exact = await store.accounts.find(AccountId(name))
+    if exact is not None:
+        return exact
+    found = [
+        each
+        for each in await store.accounts.details()
+        if each.account.name == name
+        or (len(name) >= _ID_CHARS_MIN and each.account.id.startswith(name))
+    ]
+    if len(found) != 1:
+        what = "No account" if not found else f"More than one account ({len(found)})"
+        raise click.ClickException(f"{what} has the id or name {name!r}.")
+    return found[0]
+
+
+def answer(value: object, *, as_json: bool, lines: list[str]) -> None:
+    """Print `value` as JSON, or else `lines`."""
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+    elif lines:
+        click.echo("\n".join(lines))
+
+
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return lines with the cells of each column below each other."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [head, *rows]
+    ]

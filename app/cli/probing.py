@@ -1,0 +1,70 @@
+"""Asks servers whether they are there, and an account's upstream whether it lets the account in.
+
+Nothing here spends anything: the usage page and the list of models cost no quota. The proxy that
+is set is used or the probe fails, as for calls.
+"""
+
+from email.utils import parsedate_to_datetime
+
+import httpx
+from msgspec import Struct
+
+from app.domain.account import Account, AccountKind, Secret
+from app.settings import Settings
+from app.upstream.auth_server import trust_store
+from app.upstream.identity import Identity
+
+_TIMEOUT_S = 15.0
+_OPENAI_BASE_URL = "https://api.openai.com/v1"
+
+
+class Probe(Struct, frozen=True):
+    """What came back: a status and the server's own time, or why there was no answer."""
+
+    status: int | None
+    reason: str = ""
+    server_time: float | None = None
+
+
+async def reach(settings: Settings, url: str) -> Probe:
+    """Ask `url` for anything, without any credential."""
+    return await _get(settings, url, headers=[], proxy_url=None)
+
+
+async def ask_account(settings: Settings, account: Account) -> Probe:
+    """Ask the account's upstream for something that only a good credential gets."""
+    if account.kind is AccountKind.CODEX:
+        identity = Identity(user_agent=settings.user_agent, originator=settings.originator)
+        base_url = account.base_url or settings.upstream_base_url
+        headers = identity.headers(account, (), lite=False)
+        return await _get(
+            settings, f"{base_url}/wham/usage", headers=headers, proxy_url=account.proxy_url
+        )
+    base_url = (account.base_url or _OPENAI_BASE_URL).rstrip("/")
+    headers = [("authorization", f"Bearer {account.credential.access_token.reveal()}")]
+    return await _get(settings, f"{base_url}/models", headers=headers, proxy_url=account.proxy_url)
+
+
+async def _get(
+    settings: Settings, url: str, *, headers: list[tuple[str, str]], proxy_url: Secret | None
+) -> Probe:
+    proxy = proxy_url.reveal() if proxy_url else settings.proxy_url
+    tls = trust_store(str(settings.ca_file) if settings.ca_file else None)
+    try:
+        async with (
+            httpx.AsyncClient(
+                proxy=proxy, verify=tls, trust_env=False, timeout=_TIMEOUT_S
+            ) as client,
+            # Only the head is read: the body is nobody's business and may be long.
+            client.stream("GET", url, headers=headers) as reply,
+        ):
+            return Probe(reply.status_code, server_time=_date(reply.headers.get("date")))
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        return Probe(None, reason=type(error).__name__)
+
+
+def _date(text: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp() if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""What callers speak, translated to Responses, our common tongue, and back. Pure."""

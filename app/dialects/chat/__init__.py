@@ -1,0 +1,1 @@
+"""Chat Completions: schema, translation both ways, and error shapes."""

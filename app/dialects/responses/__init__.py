@@ -1,0 +1,1 @@
+"""Responses: the common tongue, passed through with as few changes as possible."""

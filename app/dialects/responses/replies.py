@@ -1,0 +1,185 @@
+"""A Responses reply on its way to the caller: passed through, or folded into one answer.
+
+Pass-through forwards the upstream's own bytes. Codex clients get all of them. On the public
+route two things differ: private events are left out, and a terminal event whose `output` is
+empty, as the backend sends it, gets the items that were streamed before it, spliced in as the
+raw JSON that they came in. The fold does the same to the terminal event and returns its
+response, so a non-streamed answer is what the streamed one ends with.
+
+Neither judges a failure: that is for who holds the lease.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from app.dialects.responses.events import Kind, classify, failure_of
+from app.errors import StreamIncomplete, UpstreamError, UpstreamProtocolError
+from app.wire.sse import SseEvent
+
+STREAM_ITEMS_BYTES_MAX: Final = 16 * 1024 * 1024
+FOLD_ITEMS_BYTES_MAX: Final = 64 * 1024 * 1024
+
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw])
+_EMPTY: Final = (None, Raw(b"null"), Raw(b"[]"))
+_ZERO: Final = Raw(b"0")
+_COUNTS: Final = ("input_tokens", "output_tokens", "total_tokens")
+_DETAILS: Final = {
+    "input_tokens_details": {"cached_tokens": _ZERO},
+    "output_tokens_details": {"reasoning_tokens": _ZERO},
+}
+
+
+class _ItemDone(Struct):
+    item: Raw
+    output_index: int | None = None
+
+
+class _Items:
+    """The items that a stream has finished, in the order of their indexes. Bounded."""
+
+    def __init__(self, *, bytes_max: int) -> None:
+        self._bytes_left = bytes_max
+        self._by_index: dict[int, bytes] = {}
+        self.overflowing = False
+
+    def add(self, data: bytes) -> None:
+        """Keep the item of an `output_item.done` event; over the bound, forget them all."""
+        try:
+            done = msgspec.json.decode(data, type=_ItemDone)
+        except msgspec.DecodeError:
+            return
+        # A view would keep the whole event alive.
+        item = bytes(done.item)
+        index = len(self._by_index) if done.output_index is None else done.output_index
+        self._bytes_left += len(self._by_index.get(index, b"")) - len(item)
+        self._by_index[index] = item
+        if self._bytes_left < 0:
+            self.overflowing = True
+            self._by_index.clear()
+
+    def output(self) -> Raw | None:
+        """Return the `output` that they make, or None if there is nothing to say."""
+        if not self._by_index or self.overflowing:
+            return None
+        items = (self._by_index[index] for index in sorted(self._by_index))
+        return Raw(b"[" + b",".join(items) + b"]")
+
+
+class ResponsesStream:
+    """The pass-through lane of one reply. Owns nothing but the items it has seen."""
+
+    def __init__(self, *, codex_route: bool) -> None:
+        self._codex_route = codex_route
+        self._items = _Items(bytes_max=STREAM_ITEMS_BYTES_MAX)
+
+    def feed(self, raw: bytes, events: Sequence[SseEvent]) -> bytes:
+        """Return what the caller gets for `events`; `raw` itself where nothing differs.
+
+        `raw` must be the concatenation of the events' own bytes.
+        """
+        if self._codex_route:
+            return raw
+        pieces = [self._passed(event) for event in events]
+        if all(piece is event.raw for piece, event in zip(pieces, events, strict=True)):
+            return raw
+        return b"".join(pieces)
+
+    def _passed(self, event: SseEvent) -> bytes:
+        match classify(event.data):
+            case Kind.PRIVATE:
+                return b""
+            case Kind.ITEM_DONE:
+                self._items.add(event.data)
+            case Kind.COMPLETED | Kind.INCOMPLETE:
+                return self._completed(event)
+        return event.raw
+
+    def _completed(self, event: SseEvent) -> bytes:
+        output = self._items.output()
+        members = _members(event.data)
+        response = _object(members.get("response"))
+        if output is None or not response or response.get("output") not in _EMPTY:
+            return event.raw
+        response["output"] = output
+        filled: dict[str, object] = {**members, "response": response}
+        name = msgspec.json.decode(members["type"], type=str)
+        return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(filled))
+
+
+class ResponsesFold:
+    """The whole reply as one answer. Feed it every event, then take `body` once."""
+
+    def __init__(self) -> None:
+        self._items = _Items(bytes_max=FOLD_ITEMS_BYTES_MAX)
+        self._terminal: bytes | None = None
+        self._failure: bytes | None = None
+
+    def feed(self, events: Sequence[SseEvent]) -> None:
+        """Take note of `events`.
+
+        Raises:
+            UpstreamProtocolError: The answer is over `FOLD_ITEMS_BYTES_MAX`.
+        """
+        for event in events:
+            match classify(event.data):
+                case Kind.ITEM_DONE:
+                    self._items.add(event.data)
+                case Kind.COMPLETED | Kind.INCOMPLETE:
+                    self._terminal = event.data
+                case Kind.FAILED | Kind.ERROR:
+                    self._failure = event.data
+        if self._items.overflowing:
+            raise UpstreamProtocolError(
+                f"The answer is over {FOLD_ITEMS_BYTES_MAX} bytes: ask for it as a stream."
+            )
+
+    def body(self) -> bytes:
+        """Return the answer: the terminal event's response, `output` and `usage` complete.
+
+        Raises:
+            StreamIncomplete: There was no terminal event with a response.
+            UpstreamError: The reply failed; the upstream's words are kept.
+        """
+        if self._terminal is None and self._failure is not None:
+            failure = failure_of(self._failure)
+            raise UpstreamError(
+                failure.message or "The upstream broke off the answer.", param=failure.param
+            )
+        response = _object(_members(self._terminal or b"{}").get("response"))
+        if not response:
+            raise StreamIncomplete("The upstream's stream ended without its terminal event.")
+        answer: dict[str, object] = {**response, "usage": _usage(response.get("usage"))}
+        if response.get("output") in _EMPTY:
+            answer["output"] = self._items.output() or []
+        return msgspec.json.encode(answer)
+
+
+def _members(data: bytes) -> dict[str, Raw]:
+    """Return an event's members; none if its names are no UTF-8."""
+    try:
+        return _MEMBERS.decode(data)
+    except UnicodeDecodeError:
+        return {}
+
+
+def _object(value: Raw | None) -> dict[str, Raw]:
+    """Return the members of a raw object; none if it isn't one."""
+    if value is None or bytes(memoryview(value)[:1]) != b"{":
+        return {}
+    return _members(bytes(value))
+
+
+def _usage(given: Raw | None) -> dict[str, object]:
+    """Return the usage with zeros where typed SDKs would otherwise find nothing."""
+    told = _told(given)
+    usage: dict[str, object] = {**dict.fromkeys(_COUNTS, _ZERO), **told}
+    for name, zeros in _DETAILS.items():
+        usage[name] = {**zeros, **_told(told.get(name))}
+    return usage
+
+
+def _told(value: Raw | None) -> dict[str, Raw]:
+    return {name: told for name, told in _object(value).items() if told not in _EMPTY}

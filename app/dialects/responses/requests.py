@@ -1,0 +1,182 @@
+"""A Responses request as the Codex backend takes it, changed in as few bytes as possible.
+
+The top level stays a mapping of names to raw JSON: what is not changed is copied as it came, in
+value and order, and a request that needs no change is returned as the very same bytes. Known
+fields are checked first, so that a wrong one costs no account; unknown ones pass.
+
+A Codex client knows the backend, so its items and tools are left as they are; what other callers
+send is repaired: see `app.dialects.responses.items`. `store: true` is accepted and sent as
+false, because the backend stores nothing.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from app.dialects.responses import options
+from app.dialects.responses.items import Encodable, message, repaired, says_json
+from app.dialects.responses.lite import is_lite, to_lite
+from app.dialects.responses.schema import (
+    ABSENT,
+    NULL,
+    Fields,
+    Known,
+    Request,
+    check_tool_choice,
+    check_tools,
+    items_of,
+)
+from app.errors import CallerError, InvalidRequest
+from app.wire.peek import Peek
+from app.wire.violations import missing_field, violation
+
+_REQUEST: Final = msgspec.json.Decoder(Request)
+
+DROPPED: Final = frozenset(
+    {
+        "background",
+        "context_management",
+        "conversation",
+        "disable_response_storage",
+        "frequency_penalty",
+        "generate",
+        "logit_bias",
+        "logprobs",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "max_tokens",
+        "metadata",
+        "n",
+        "presence_penalty",
+        "previous_response_id",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "reasoning_effort",
+        "response_format",
+        "safety_identifier",
+        "seed",
+        "serviceTier",
+        "stop",
+        "temperature",
+        "top_logprobs",
+        "top_p",
+        "truncation",
+        "type",
+        "user",
+        "verbosity",
+    }
+)
+"""Fields that the backend refuses; some of them are said in another field instead."""
+
+
+def to_upstream(  # noqa: PLR0913 - keyword-only, one per fact about the caller or the model
+    body: bytes,
+    peek: Peek,
+    *,
+    upstream_model: str,
+    efforts: Sequence[str] | None,
+    codex_client: bool,
+    lite: bool | None,
+    effort: str | None = None,
+    cache_key: str | None = None,
+) -> bytes:
+    """Return `body` as the backend takes it; `body` itself if it is right already.
+
+    Args:
+        body: The request as it came, decompressed.
+        peek: What `app.wire.peek.peek` found in it.
+        upstream_model: The model's name upstream.
+        efforts: The model's reasoning efforts; None if they aren't known.
+        codex_client: The caller is a Codex client: its items and tools stay as they are.
+        lite: Send the Lite form; False and None send what the caller sent.
+        effort: The effort that the model's name asks for; one in the request wins.
+        cache_key: The prompt cache key to send instead of the caller's own.
+
+    Raises:
+        InvalidRequest: A known field has a wrong type, range or word, or asks for what can't be.
+        CallerError: The request continues a response that isn't stored anywhere.
+    """
+    request = _checked(body, peek)
+    if request.input == ABSENT:
+        raise missing_field("input")
+    items = items_of(request.input)
+    changes = _forced(peek, upstream_model)
+    if codex_client and not isinstance(items, str):
+        sent: list[Encodable] = [item.raw for item in items]
+    else:
+        sent = repaired(items, lite=bool(lite))
+    if not codex_client:
+        changes |= options.changed(peek.fields, request, efforts=efforts)
+        if options.json_mode(request) and not says_json(items):
+            sent.insert(0, message("developer", "Answer in JSON."))
+    if lite and not is_lite(sent):
+        changes |= to_lite({**peek.fields, **changes}, sent, request.instructions)
+    else:
+        changes["input"] = request.input if _untouched(sent, items) else sent
+        if request.instructions is None:
+            changes["instructions"] = UNSET if is_lite(sent) else Raw(b'""')
+    if cache_key is not None:
+        changes["prompt_cache_key"] = Raw(msgspec.json.encode(cache_key))
+    if effort is not None and peek.effort is None and request.reasoning_effort is None:
+        reasoning = {**peek.fields, **changes}.get("reasoning")
+        changes["reasoning"] = options.named_effort(reasoning, effort, efforts=efforts)
+    return _encoded(body, peek.fields, changes)
+
+
+def _untouched(sent: list[Encodable], items: str | list[Known]) -> bool:
+    return len(sent) == len(items) and all(
+        isinstance(item, Known) and new is item.raw for new, item in zip(sent, items, strict=True)
+    )
+
+
+def _checked(body: bytes, peek: Peek) -> Request:
+    """Return the request with its known fields checked, but for the items."""
+    if peek.previous_response_id is not None:
+        raise CallerError(
+            "'previous_response_id' can't be honoured here: send the whole conversation in"
+            " 'input'.",
+            status=409,
+            code="response_context_unavailable",
+            param="previous_response_id",
+        )
+    if peek.background:
+        raise InvalidRequest(
+            "'background' is not available: nothing is stored here that an answer could be"
+            " fetched from later. Leave it out and stream the answer.",
+            param="background",
+        )
+    try:
+        request = _REQUEST.decode(body)
+    except msgspec.ValidationError as error:
+        raise violation(error) from None
+    if request.conversation != NULL:
+        raise InvalidRequest(
+            "'conversation' is not available: nothing is stored here. Send the whole"
+            " conversation in 'input'.",
+            param="conversation",
+        )
+    check_tools(request.tools or [])
+    if request.tool_choice != NULL:
+        check_tool_choice(request.tool_choice)
+    return request
+
+
+def _forced(peek: Peek, upstream_model: str) -> dict[str, object]:
+    """Return what is the same for every request."""
+    changes: dict[str, object] = dict.fromkeys(DROPPED, UNSET)
+    if peek.model != upstream_model:
+        changes["model"] = Raw(msgspec.json.encode(upstream_model))
+    changes["stream"] = Raw(b"true")
+    changes["store"] = Raw(b"false")
+    changes["stream_options"] = options.stream_options(peek.fields)
+    return changes
+
+
+def _encoded(body: bytes, fields: Fields, changes: dict[str, object]) -> bytes:
+    real = {name: new for name, new in changes.items() if fields.get(name, UNSET) != new}
+    if not real:
+        return body
+    merged = {**fields, **real}
+    return msgspec.json.encode({name: v for name, v in merged.items() if v is not UNSET})

@@ -1,0 +1,78 @@
+"""An account: one upstream identity, and the credential that opens it.
+
+What the operator set and what the upstream said about the identity stand here, frozen; what
+the pool observes (health, calls in flight) is `app.pool.state`. An update makes a new value.
+"""
+
+from enum import StrEnum
+from typing import NewType
+
+from msgspec import Struct
+
+AccountId = NewType("AccountId", str)
+
+
+class AccountKind(StrEnum):
+    """Which protocol and which rules an account's upstream has."""
+
+    CODEX = "codex"
+    OPENAI = "openai"
+
+
+class Secret:
+    """A string that never shows itself: `repr` and `str` are stars, only `reveal` tells."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the secret itself; hand it straight to the wire, keep no copy."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+
+class Credential(Struct, frozen=True):
+    """What opens an account now.
+
+    `generation` grows by one with every renewal that was stored; `expires_at` is epoch
+    seconds, None where the upstream named no end. The refresh token is not here: it stays
+    encrypted in the store until the exchange that spends it.
+    """
+
+    access_token: Secret
+    generation: int = 0
+    expires_at: float | None = None
+    renewable: bool = False
+
+
+class Account(Struct, frozen=True):
+    """One upstream identity as the operator configured it."""
+
+    id: AccountId
+    name: str
+    kind: AccountKind
+    credential: Credential
+    base_url: str | None = None
+    chatgpt_account_id: str | None = None
+    email: str | None = None
+    plan: str | None = None
+    fedramp: bool = False
+    proxy_url: Secret | None = None
+    enabled: bool = True
+    priority: int = 0
+    concurrency_max: int = 32
+    models: tuple[str, ...] = ()
+    """Models it may serve; empty means every model its kind has."""

@@ -1,0 +1,37 @@
+"""A call: one request of a caller, whatever its dialect, ready to be sent upstream."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from app.domain.caller import KeyId
+
+
+class Dialect(StrEnum):
+    """An API that callers speak."""
+
+    RESPONSES = "responses"
+    CHAT = "chat"
+
+
+class Call(Struct, frozen=True):
+    """One request of a caller, translated to Responses and encoded.
+
+    `id` is the request id that the caller sees. `model` is the upstream's name of the model.
+    `headers` are the caller's own client headers that may travel upstream.
+    """
+
+    id: str
+    caller_id: KeyId
+    dialect: Dialect
+    model: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    session_key: str | None = None
+    """Binds the turns of one session to one account; already scoped to the caller's key."""
+    owner_keys: tuple[str, ...] = ()
+    """Name the encrypted items in `body`, which only the account that made them can read."""
+    lite: bool = False
+    """The body is in the Responses Lite form, which travels with a marker header."""
+    codex_route: bool = False
+    """The call came in on a Codex route: the caller understands private events."""

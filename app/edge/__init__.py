@@ -1,0 +1,1 @@
+"""Shell: Litestar and raw ASGI handlers, one file an endpoint family."""

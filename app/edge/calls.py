@@ -1,0 +1,16 @@
+"""The data-plane routes: raw ASGI handlers, one speaker each."""
+
+from litestar.handlers import ASGIRouteHandler, asgi
+from litestar.types import Receive, Scope, Send
+
+from app.edge.dataplane import DataPlane, Speaker
+
+
+def route(paths: list[str], speaker: Speaker, plane: DataPlane) -> ASGIRouteHandler:
+    """Return a handler that answers `paths` in the speaker's dialect."""
+
+    @asgi(paths)
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        await plane.serve(speaker, scope, receive, send)
+
+    return call

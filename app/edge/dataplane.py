@@ -1,0 +1,238 @@
+"""Runs one call of a caller, from its first byte to its last; the dialects plug in.
+
+Every data-plane route is this one function with another `Speaker`: who is asking, what is asked,
+which account answers, and how the answer is said. It has the only `except Exception` of the edge.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from math import ceil
+from typing import Final, Protocol, cast
+
+from litestar.types import HTTPScope, Receive, Scope, Send
+from msgspec import Struct
+
+from app.domain.call import Call, Dialect
+from app.domain.caller import Caller
+from app.edge.guards import Guard
+from app.edge.inflight import InFlight
+from app.edge.request import Head, read_body, read_head
+from app.edge.streaming import Downstream, Headers, Pace
+from app.errors import GatewayError, MethodNotAllowed, PayloadTooLarge, UpstreamRefused
+from app.ports import CallObserver, Clock
+from app.relay.relay import Relay
+from app.relay.reply import Batch
+from app.wire.headers import response_headers
+
+logger = logging.getLogger(__name__)
+
+JSON: Final = (b"content-type", b"application/json")
+RETRY_HINT_MAX_S: Final = 120.0
+"""OpenAI's SDKs wait at most this long; a longer wait is told to be no retry."""
+
+
+class Lane(Protocol):
+    """Says a reply in a dialect as it comes."""
+
+    def feed(self, batch: Batch) -> bytes:
+        """Return what the caller gets for these events."""
+
+    def finish(self) -> bytes:
+        """Return what is owed after the terminal event."""
+
+    def failed(self, error: GatewayError) -> bytes:
+        """Return what ends a stream that has broken."""
+
+
+class WholeReply(Protocol):
+    """Collects a reply, to be said at once."""
+
+    def feed(self, batch: Batch) -> None:
+        """Take the next events."""
+
+    def body(self) -> bytes:
+        """Return the whole answer."""
+
+
+class Plan(Struct, frozen=True):
+    """What a request comes down to."""
+
+    call: Call
+    stream: bool
+    lane: Callable[[], Lane]
+    whole: Callable[[], WholeReply]
+
+
+class Asked(Struct, frozen=True):
+    """A request that has been read, and who made it."""
+
+    head: Head
+    caller: Caller
+    body: bytes
+
+
+class Speaker(Protocol):
+    """A dialect at the edge."""
+
+    dialect: Dialect
+    codex_route: bool
+
+    def plan(self, asked: Asked) -> Plan:
+        """Return what the request comes down to, or raise what is wrong with it."""
+
+    def error_body(self, error: GatewayError) -> bytes:
+        """Return the error in the dialect's shape."""
+
+
+class Bounds(Struct, frozen=True):
+    """The limits of one request."""
+
+    body_bytes_max: int
+    body_read_timeout_s: float
+    pace: Pace
+
+
+class DataPlane:
+    """What the data-plane routes of one worker share."""
+
+    def __init__(
+        self,
+        *,
+        guard: Guard,
+        relay: Relay,
+        in_flight: InFlight,
+        clock: Clock,
+        observer: CallObserver,
+        bounds: Bounds,
+    ) -> None:
+        self.guard = guard
+        self.clock = clock
+        self._relay = relay
+        self._in_flight = in_flight
+        self._observer = observer
+        self._bounds = bounds
+
+    async def serve(self, speaker: Speaker, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request of `speaker`'s dialect, exactly once, whatever happens."""
+        downstream = Downstream(receive, send, pace=self._bounds.pace, headers=[])
+        run = _Run(self, speaker, downstream, self.clock.monotonic())
+        try:
+            await self._run(run, scope, receive)
+        except GatewayError as error:
+            await run.refuse(error)
+        except asyncio.CancelledError:
+            if not downstream.gone:
+                raise
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+        except Exception:
+            logger.exception("a call failed inside the gateway", extra={"request_id": run.id})
+            await run.refuse(GatewayError("The gateway failed; this is a defect of it."))
+        finally:
+            await downstream.close()
+            self._observer.call(
+                speaker.dialect,
+                run.plan.call if run.plan else None,
+                499 if downstream.gone else downstream.status,
+                run.code,
+                self.clock.monotonic() - run.started_at,
+            )
+
+    async def _run(self, run: "_Run", scope: Scope, receive: Receive) -> None:
+        head = read_head(cast("HTTPScope", scope))
+        run.name(head)
+        if head.method != "POST":
+            raise MethodNotAllowed(f"{head.method} is not allowed here: use POST.")
+        caller = self.guard.identify(head.key)
+        self._in_flight.enter()
+        try:
+            body = await read_body(
+                head,
+                receive,
+                bytes_max=self._bounds.body_bytes_max,
+                timeout_s=self._bounds.body_read_timeout_s,
+            )
+            plan = run.plan = run.speaker.plan(Asked(head, caller, body))
+            del body
+            run.downstream.watch()
+            if plan.stream:
+                await self._stream(plan, run)
+            else:
+                reply = await self._relay.whole(plan.call, plan.whole)
+                await run.downstream.answer(200, [JSON], reply.body())
+        finally:
+            self._in_flight.leave()
+
+    async def _stream(self, plan: Plan, run: "_Run") -> None:
+        downstream = run.downstream
+        downstream.expect_stream()
+        reply = await self._relay.open(plan.call)
+        lane = plan.lane()
+        try:
+            self._observer.stream_began(plan.call, self.clock.monotonic() - run.started_at)
+            headers = response_headers(reply.headers, codex_route=plan.call.codex_route)
+            await downstream.start(headers)
+            while (batch := await reply.read()) is not None:
+                data = lane.feed(batch)
+                if data:
+                    await downstream.write(data)
+            await downstream.end(lane.finish())
+        except GatewayError as error:
+            run.code = error.code
+            await downstream.end(lane.failed(error))
+        finally:
+            self._observer.stream_ended()
+            await reply.close()
+
+
+class _Run:
+    """The state of one request while it is answered."""
+
+    __slots__ = ("code", "downstream", "id", "plan", "plane", "speaker", "started_at")
+
+    def __init__(
+        self, plane: DataPlane, speaker: Speaker, downstream: Downstream, started_at: float
+    ) -> None:
+        self.plane = plane
+        self.speaker = speaker
+        self.downstream = downstream
+        self.started_at = started_at
+        self.id = ""
+        self.code = "ok"
+        self.plan: Plan | None = None
+
+    def name(self, head: Head) -> None:
+        """Give the request its id; every answer carries it."""
+        self.id = head.request_id
+        self.downstream.headers.append((b"x-request-id", head.request_id.encode("latin-1")))
+
+    async def refuse(self, error: GatewayError) -> None:
+        """Answer with an error, in the form that is still possible."""
+        self.code = error.code
+        downstream, speaker = self.downstream, self.speaker
+        if downstream.ended or downstream.gone:
+            return
+        if downstream.started:
+            lane = self.plan.lane() if self.plan else None
+            await downstream.end(lane.failed(error) if lane else b"")
+            return
+        status = error.status
+        # The Codex CLI sends a body that was refused with 413 five times more.
+        if isinstance(error, PayloadTooLarge) and speaker.codex_route:
+            status = 400
+        await downstream.answer(status, error_headers(error), speaker.error_body(error))
+
+
+def error_headers(error: GatewayError) -> Headers:
+    """Return the headers that go with an error."""
+    headers: Headers = [JSON]
+    if not isinstance(error, UpstreamRefused):
+        headers.append((b"x-codex2api-reason", error.code.encode("latin-1", "replace")))
+    if error.retry_after_s is not None:
+        seconds = max(1, ceil(error.retry_after_s))
+        headers.append((b"retry-after", b"%d" % seconds))
+        if error.retry_after_s > RETRY_HINT_MAX_S:
+            headers.append((b"x-should-retry", b"false"))
+    return headers

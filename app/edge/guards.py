@@ -1,0 +1,52 @@
+"""Who is asking: a presented key to a caller, from memory."""
+
+from app.domain.caller import Caller, KeyId
+from app.errors import CallerError, NotAllowed, Unauthenticated
+from app.ports import Callers, Clock
+
+ANONYMOUS = Caller(KeyId("anonymous"), "anonymous")
+
+
+class Guard:
+    """Lets callers in. Costs the same for an unknown key as for a revoked one."""
+
+    def __init__(self, *, callers: Callers, clock: Clock, allow_anonymous: bool) -> None:
+        self._callers = callers
+        self._clock = clock
+        self._allow_anonymous = allow_anonymous
+
+    def identify(self, key: str | None) -> Caller:
+        """Return the caller whose key this is.
+
+        Raises:
+            Unauthenticated: There is no key, or it opens nothing.
+            CallerError: No key is configured at all, so nobody can be let in.
+        """
+        if self._allow_anonymous:
+            return (self._callers.find(key) if key else None) or ANONYMOUS
+        if self._callers.empty:
+            raise CallerError(
+                "No API key is configured on this gateway: make one with `codex2api keys create`.",
+                status=503,
+                code="no_api_keys",
+                type="server_error",
+            )
+        if not key:
+            raise Unauthenticated(
+                "You didn't provide an API key: send 'Authorization: Bearer <key>'."
+            )
+        caller = self._callers.find(key)
+        if caller is None or not caller.enabled:
+            raise Unauthenticated("Incorrect API key provided.")
+        if caller.expires_at is not None and caller.expires_at <= self._clock.now():
+            raise Unauthenticated("This API key has expired.", code="key_expired")
+        return caller
+
+    def admit(self, caller: Caller, model: str) -> None:
+        """Let the caller use the model.
+
+        Raises:
+            NotAllowed: Its key has a list of models, and this is not one of them.
+        """
+        if not caller.may_use(model):
+            raise NotAllowed(f"This API key may not use the model '{model}'.", param="model")

@@ -1,0 +1,26 @@
+"""Which models callers may name; one for all routes, replaced as settings and accounts change."""
+
+from app.dialects.catalog import Catalog, Resolved
+from app.domain.caller import Caller
+from app.edge.guards import Guard
+
+
+class Models:
+    """The catalogue of now, and who may use what of it."""
+
+    def __init__(self, *, guard: Guard) -> None:
+        self._guard = guard
+        self.catalog = Catalog()
+        """Replaced as a whole by whoever hears of a change."""
+
+    def resolve(self, requested: str, caller: Caller) -> Resolved:
+        """Return what the caller's name for a model means.
+
+        Raises:
+            UnknownModel: It means nothing.
+            NotAllowed: The caller's key is not for it.
+        """
+        resolved = self.catalog.resolve(requested)
+        if caller.models and requested not in caller.models:
+            self._guard.admit(caller, resolved.model)
+        return resolved

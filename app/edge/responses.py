@@ -1,0 +1,130 @@
+"""`POST /v1/responses` and its Codex alias: passed through with as few changes as possible."""
+
+import msgspec
+from msgspec import Struct
+
+from app.dialects.responses.encrypted import of_input
+from app.dialects.responses.errors import error_body, error_event
+from app.dialects.responses.replies import ResponsesFold, ResponsesStream
+from app.dialects.responses.requests import to_upstream
+from app.domain.call import Call, Dialect
+from app.edge.affinity import isolated, owner_keys, session_key
+from app.edge.dataplane import Asked, Plan
+from app.edge.models import Models
+from app.errors import GatewayError
+from app.relay.reply import Batch
+from app.wire.codex_client import is_codex_client
+from app.wire.headers import request_headers
+from app.wire.peek import peek
+
+
+class ResponsesSpeaker:
+    """Speaks Responses; one for the public routes, one for those of Codex clients."""
+
+    dialect = Dialect.RESPONSES
+
+    def __init__(self, *, models: Models, codex_route: bool) -> None:
+        self._models = models
+        self.codex_route = codex_route
+
+    def plan(self, asked: Asked) -> Plan:
+        """Return what a Responses request comes down to."""
+        caller = asked.caller
+        seen = peek(asked.body)
+        resolved = self._models.resolve(seen.model, caller)
+        headers = request_headers(asked.head.raw)
+        lite = resolved.card.lite if resolved.card else None
+        cache_key = seen.prompt_cache_key
+        body = to_upstream(
+            asked.body,
+            seen,
+            upstream_model=resolved.model,
+            efforts=resolved.efforts,
+            effort=resolved.effort,
+            cache_key=isolated(cache_key, caller.id) if cache_key else None,
+            codex_client=is_codex_client(headers),
+            lite=lite,
+        )
+        items = of_input(seen.fields["input"]) if seen.encrypted else ()
+        call = Call(
+            id=asked.head.request_id,
+            caller_id=caller.id,
+            dialect=self.dialect,
+            model=resolved.model,
+            body=body,
+            headers=headers,
+            session_key=session_key(headers, cache_key, caller.id),
+            owner_keys=owner_keys(items, caller.id),
+            lite=bool(lite),
+            codex_route=self.codex_route,
+        )
+        model, codex_route = seen.model, self.codex_route
+        return Plan(
+            call=call,
+            stream=seen.stream,
+            lane=lambda: ResponsesLane(model=model, codex_route=codex_route),
+            whole=WholeResponse,
+        )
+
+    def error_body(self, error: GatewayError) -> bytes:
+        """Return the error in OpenAI's shape."""
+        return error_body(error)
+
+
+class ResponsesLane:
+    """The way of a reply's events to a Responses caller."""
+
+    def __init__(self, *, model: str, codex_route: bool) -> None:
+        self._model = model
+        self._stream = ResponsesStream(codex_route=codex_route)
+        self._last: bytes | None = None
+
+    def feed(self, batch: Batch) -> bytes:
+        """Return the upstream's own bytes, or what they become on the public routes."""
+        self._last = batch.events[-1].data
+        return self._stream.feed(batch.raw, batch.events)
+
+    def finish(self) -> bytes:
+        """Owe nothing: the terminal event has been passed on."""
+        return b""
+
+    def failed(self, error: GatewayError) -> bytes:
+        """Return the `response.failed` that ends a broken stream, numbered as its next event."""
+        place = _place(self._last)
+        return error_event(
+            error,
+            sequence_number=place.sequence_number + 1,
+            response_id=place.response.id if place.response else None,
+            model=self._model,
+        )
+
+
+class WholeResponse:
+    """The answer of a call that did not ask to stream."""
+
+    def __init__(self) -> None:
+        self._fold = ResponsesFold()
+
+    def feed(self, batch: Batch) -> None:
+        """Take the next events."""
+        self._fold.feed(batch.events)
+
+    def body(self) -> bytes:
+        """Return the response object."""
+        return self._fold.body()
+
+
+class _Id(Struct):
+    id: str | None = None
+
+
+class _Place(Struct):
+    sequence_number: int = -1
+    response: _Id | None = None
+
+
+def _place(data: bytes | None) -> _Place:
+    try:
+        return msgspec.json.decode(data, type=_Place) if data else _Place()
+    except msgspec.DecodeError:
+        return _Place()

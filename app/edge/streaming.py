@@ -1,0 +1,187 @@
+"""One answer on its way to the caller: head, bytes, end, and the silence between them.
+
+Rule 1: one head, then bytes, then one end; nothing after it.
+Rule 2: a stream is never silent for long: after `commit_after_s` the head goes out, and a comment
+        whenever nothing else did for `keepalive_s`. Comments stand between events only, because
+        only whole events are ever written.
+Rule 3: a caller that leaves, or that takes no byte for `send_timeout_s`, ends its call at once:
+        the task that made this object is cancelled, with `gone` set.
+
+The server in front queues what `send` is given and makes it wait when the caller reads slowly,
+which in turn keeps us from reading on: that is the whole of back-pressure.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, Final
+
+from litestar.types import Receive, Send
+from msgspec import Struct
+
+COMMENT: Final = b": keep-alive\n\n"
+_STREAM_HEADERS: Final = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+Headers = list[tuple[bytes, bytes]]
+
+
+class Pace(Struct, frozen=True):
+    """How long a stream may be silent, and how long a caller may not read; seconds."""
+
+    commit_after_s: float
+    keepalive_s: float
+    send_timeout_s: float
+
+
+class Downstream:
+    """The way back to one caller. `close` it, whatever happens."""
+
+    __slots__ = (
+        "_beat",
+        "_leaving",
+        "_loop",
+        "_pace",
+        "_pulse",
+        "_receive",
+        "_send",
+        "_sending_since",
+        "_task",
+        "_wrote_at",
+        "ended",
+        "gone",
+        "headers",
+        "started",
+        "status",
+    )
+
+    def __init__(self, receive: Receive, send: Send, *, pace: Pace, headers: Headers) -> None:
+        """Take the ASGI pair of one request."""
+        self._receive = receive
+        self._send = send
+        self._pace = pace
+        self.headers = headers
+        """Go out with every head; may grow until then."""
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._beat: asyncio.TimerHandle | None = None
+        self._pulse: asyncio.Task[None] | None = None
+        self._leaving: Any = None
+        self._sending_since = 0.0
+        self._wrote_at = 0.0
+        self.ended = False
+        """The end has gone out."""
+        self.started = False
+        """The head has gone out: the status can't be changed any more."""
+        self.status = 0
+        self.gone = False
+        """The caller has left, or might as well have."""
+
+    def watch(self) -> None:
+        """Notice from now on when the caller leaves; its body must have been read."""
+        leaving = self._receive()
+        if not hasattr(leaving, "add_done_callback"):
+            leaving = self._loop.create_task(_wait_for(leaving))
+        self._leaving = leaving
+        leaving.add_done_callback(self._left)
+
+    def expect_stream(self) -> None:
+        """Keep the caller company from now on, until a stream begins or an error is known."""
+        self._beat = self._loop.call_later(self._pace.commit_after_s, self._tick)
+
+    async def start(self, headers: Headers) -> None:
+        """Begin a stream, unless its head has gone out already."""
+        if self._pulse is not None:
+            await self._pulse
+        if not self.started:
+            await self._send_head(200, [*_STREAM_HEADERS, *headers])
+
+    async def write(self, data: bytes) -> None:
+        """Send whole events; returns when the caller's side has taken them in."""
+        if self._pulse is not None:
+            await self._pulse
+            self._pulse = None
+        self._wrote_at = self._sending_since = self._loop.time()
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self._sending_since = 0.0
+
+    async def end(self, data: bytes) -> None:
+        """Send the last bytes and the end."""
+        if self._pulse is not None:
+            await self._pulse
+            self._pulse = None
+        self.ended = True
+        self._sending_since = self._loop.time()
+        await self._send({"type": "http.response.body", "body": data, "more_body": False})
+        self._sending_since = 0.0
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer."""
+        length = (b"content-length", b"%d" % len(body))
+        await self._send_head(status, [*headers, length])
+        await self.end(body)
+
+    async def close(self) -> None:
+        """Let go of timers and watchers. The connection is the server's."""
+        self.ended = True
+        if self._beat is not None:
+            self._beat.cancel()
+        if self._pulse is not None:
+            self._pulse.cancel()
+            await asyncio.gather(self._pulse, return_exceptions=True)
+        if isinstance(self._leaving, asyncio.Task):
+            self._leaving.cancel()
+        self._leaving = None
+
+    async def _send_head(self, status: int, headers: Headers) -> None:
+        self.started = True
+        self.status = status
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [*self.headers, *headers],
+            }
+        )
+
+    async def _keep_alive(self) -> None:
+        if not self.started:
+            await self._send_head(200, _STREAM_HEADERS)
+        await self._send({"type": "http.response.body", "body": COMMENT, "more_body": True})
+
+    def _tick(self) -> None:
+        """Look whether the silence has lasted too long; one timer a stream, rarely ringing."""
+        if self.ended:
+            return
+        now, pace = self._loop.time(), self._pace
+        due_s = pace.keepalive_s
+        if self._sending_since:
+            due_s = self._sending_since + pace.send_timeout_s - now
+            if due_s <= 0:
+                self._give_up()
+                return
+        elif self._pulse is not None and not self._pulse.done():
+            due_s = 1.0
+        else:
+            due_s = self._wrote_at + pace.keepalive_s - now
+            if not self.started or due_s <= 0:
+                self._wrote_at = now
+                self._pulse = self._loop.create_task(self._keep_alive())
+                due_s = pace.keepalive_s
+        self._beat = self._loop.call_later(due_s, self._tick)
+
+    def _left(self, leaving: Any) -> None:
+        if self.ended or leaving.cancelled():
+            return
+        if leaving.result()["type"] == "http.disconnect":
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self.gone = True
+        if self._task is not None:
+            self._task.cancel()
+
+
+async def _wait_for(message: Awaitable[Any]) -> Any:
+    return await message

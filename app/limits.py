@@ -1,0 +1,64 @@
+"""The bounds that are no knobs: each a constant with its unit and its reason.
+
+`Settings.limits` carries them to where they are needed, as single values; a test may build its
+own. What operators set before the start is `app.settings`; what they may change while the gateway
+runs is `app.domain.runtime`, whose defaults are some of these.
+"""
+
+from msgspec import Struct
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """The maximum of every queue, buffer, wait and retry, each with its unit."""
+
+    prelude_bytes_max: int = 65_536
+    """Events held back while another account can still be tried; real preludes are under 8 KiB."""
+    commit_after_s: float = 2.0
+    """The head goes out after this long even without content, so that a caller is not left waiting
+    for headers while a model reasons."""
+    keepalive_s: float = 15.0
+    """Silence after which a comment is sent: half of the 30 s at which common proxies cut."""
+    first_event_timeout_s: float = 120.0
+    """Default of the runtime setting: an upstream that is silent this long is not queueing."""
+    idle_timeout_s: float = 300.0
+    """Default of the runtime setting: long reasoning is silent for minutes, hardly for five."""
+    attempts_max: int = 4
+    """Default of the runtime setting: with four accounts refusing, a fifth rarely differs."""
+    connect_timeout_s: float = 10.0
+    """TCP, proxy and TLS together; three lost SYN packets still fit."""
+    body_read_timeout_s: float = 30.0
+    """A whole request body must be here by then, or slow senders would pin connections."""
+    send_timeout_s: float = 30.0
+    """A caller that takes no byte for this long is gone or attacks; its lease is needed."""
+    event_bytes_max: int = 16 << 20
+    """One event of an upstream stream; images travel in one event and reach several MiB."""
+    reply_bytes_max: int = 64 << 20
+    """A reply that is folded for a caller that did not ask to stream."""
+    error_body_bytes_max: int = 65_536
+    """As much of an upstream's error body as is read; real ones are under 2 KiB."""
+    header_bytes_max: int = 65_536
+    """All header fields of one request or reply; Codex clients send some 4 KiB."""
+    streams_max: int = 4_000
+    """Calls in flight in one worker, twice the load it is tested with; more are shed with 503."""
+    queue_max: int = 1_000
+    """Calls that wait for an account; a longer line would only time out."""
+    queue_wait_s: float = 30.0
+    """How long a call waits for a busy account: shorter than the read timeout of most clients."""
+    sessions_max: int = 100_000
+    """Remembered bindings of a session to an account, about 20 MiB; the oldest are forgotten."""
+    renewals_max: int = 4
+    """Credential renewals at a time: families renewed in a burst have been revoked upstream."""
+    renewal_timeout_s: float = 30.0
+    """One token exchange; giving up early leaves a refresh token that may be spent."""
+    reload_poll_s: float = 1.0
+    """How often the store's revision is read: a revoked key must be refused within 2 s."""
+    store_busy_timeout_s: float = 2.0
+    """How long a write waits for another process's write; the command line's take milliseconds."""
+    store_lock_timeout_s: float = 30.0
+    """How long a start waits for another process that is migrating the same database."""
+    account_events_max: int = 100
+    """Events kept for one account; the older ones are deleted as new ones come."""
+    accounts_max: int = 50_000
+    """Accounts in one store; selection was measured up to here."""
+    keys_max: int = 100_000
+    """Callers' keys in one store; all live in memory at about 300 bytes each."""

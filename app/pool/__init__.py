@@ -1,0 +1,1 @@
+"""Which account takes a call. Pure: no I/O, no clock, no chance of its own."""

@@ -1,0 +1,272 @@
+"""One attempt's reply: its events from the first to the terminal one, and what they showed.
+
+Rule 1: the lease is settled exactly once, however the reply ends.
+Rule 2: events come out whole; half an event stays here until its other half has come.
+Rule 3: the prelude (what comes before content) is held back until `begin` has seen content.
+Rule 4: a stream that ends without its terminal event is broken, whatever its transport says.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from app.dialects.responses.encrypted import of_event
+from app.dialects.responses.events import Kind, classify, failure_of, usage_of
+from app.domain.outcome import Abandoned, Broken, Outcome, Succeeded
+from app.domain.usage import Usage
+from app.errors import GatewayError, StreamIncomplete, UpstreamProtocolError, UpstreamTimeout
+from app.ports import Clock, UpstreamFailure, UpstreamReply
+from app.relay.diagnosis import Fault, diagnose
+from app.relay.silence import Silence
+from app.wire.sse import SseDecoder, SseEvent
+
+AFTERMATH_S: Final = 1.0
+"""How long the `response.failed` that usually follows an `error` event is waited for."""
+
+
+class Batch(Struct, frozen=True, gc=False):
+    """Whole events that came together, and the bytes they came in."""
+
+    raw: bytes
+    events: list[SseEvent]
+
+
+class Terms(Struct, frozen=True):
+    """The bounds of one reply."""
+
+    prelude_bytes_max: int
+    event_bytes_max: int
+    idle_timeout_s: float
+
+
+class Reply:
+    """A reply whose head said 200. `begin` it, `read` it to its end, and `close` it always."""
+
+    __slots__ = (
+        "_begun",
+        "_clock",
+        "_closed",
+        "_decoder",
+        "_found",
+        "_held",
+        "_model",
+        "_opened_at",
+        "_settle",
+        "_silence",
+        "_terms",
+        "_upstream",
+        "begun_after_s",
+        "ended",
+        "failed",
+        "outcome",
+        "usage",
+    )
+
+    def __init__(  # noqa: PLR0913 - keyword-only, the parts of one attempt
+        self,
+        upstream: UpstreamReply,
+        *,
+        model: str,
+        opened_at: float,
+        terms: Terms,
+        clock: Clock,
+        settle: Callable[[Outcome], None],
+        found: Callable[[str], None],
+    ) -> None:
+        self._upstream = upstream
+        self._model = model
+        self._opened_at = opened_at
+        self._terms = terms
+        self._clock = clock
+        self._settle = settle
+        self._found = found
+        self._decoder = SseDecoder(event_bytes_max=terms.event_bytes_max)
+        self._held: list[Batch] = []
+        self._begun = False
+        self._closed = False
+        self._silence: Silence | None = None
+        self.begun_after_s = 0.0
+        self.ended = False
+        """The terminal event has come out of `read`."""
+        self.failed: Fault | None = None
+        """What the upstream's own failing event said, if there was one."""
+        self.outcome: Outcome | None = None
+        """What the attempt showed, once it is known."""
+        self.usage: Usage | None = None
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """The upstream's response headers."""
+        return list(self._upstream.headers)
+
+    async def begin(self) -> Outcome | None:
+        """Hold the prelude back until there is content: None, or what went wrong before it.
+
+        Raises:
+            UpstreamFailure: The stream broke before content.
+        """
+        size = 0
+        while size <= self._terms.prelude_bytes_max:
+            batch, content = await self._next()
+            if batch is None:
+                return self._conclude(self._premature_end())
+            self._held.append(batch)
+            if content:
+                break
+            if self.failed is not None:
+                return self._conclude(self._failure(self.failed))
+            size += len(batch.raw)
+        self._begun = True
+        self.begun_after_s = self._clock.monotonic() - self._opened_at
+        if self.failed is not None and self.ended:
+            self._conclude(self._failure(self.failed))
+        return None
+
+    async def read(self) -> Batch | None:
+        """Return the next whole events, or None after the terminal one.
+
+        Raises:
+            StreamIncomplete, UpstreamTimeout, UpstreamProtocolError: The reply has broken.
+        """
+        if self._held:
+            return self._held.pop(0)
+        if self.ended:
+            return None
+        silence = self._silence
+        if silence is None:
+            silence = self._silence = Silence(self._terms.idle_timeout_s)
+        silence.waiting = True
+        try:
+            batch, _ = await self._next()
+        except UpstreamFailure as failure:
+            self._cut(StreamIncomplete(_CUT), failure.reason)
+        except UpstreamProtocolError as error:
+            self._cut(error, error.message)
+        except asyncio.CancelledError:
+            if not silence.broke():
+                raise
+            self._cut(UpstreamTimeout(_SILENT), "idle timeout")
+        else:
+            if batch is not None:
+                silence.heard()
+                return batch
+            self._cut(StreamIncomplete(_CUT), "ended without a terminal event")
+        finally:
+            silence.waiting = False
+        return None
+
+    def abandon(self) -> None:
+        """Note that the caller has left; `close` is still owed."""
+        self._conclude(Abandoned())
+
+    async def close(self) -> None:
+        """Let go of the upstream. Keeps its connection only if the reply came to its end."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._silence is not None:
+            self._silence.stop()
+        self._conclude(Abandoned())
+        if self.ended:
+            await self._upstream.finish()
+        else:
+            await self._upstream.abort()
+
+    async def _next(self) -> tuple[Batch | None, bool]:
+        """Return the next batch and whether it holds content; None at the end of the body."""
+        while True:
+            piece = await self._upstream.read()
+            if piece is None:
+                last = self._decoder.finish()
+                if last is None:
+                    return None, False
+                batch = Batch(last.raw, [last])
+            else:
+                events = self._decoder.feed(piece)
+                if not events:
+                    continue
+                batch = Batch(self._decoder.taken, events)
+            return self._notice(batch)
+
+    def _notice(self, batch: Batch) -> tuple[Batch, bool]:
+        """Look at what came: content, encrypted items, and the end."""
+        content = False
+        for at, event in enumerate(batch.events):
+            kind = classify(event.data)
+            if kind is Kind.CONTENT:
+                content = True
+            elif kind is Kind.ITEM_DONE:
+                content = True
+                fingerprint = of_event(event.data)
+                if fingerprint is not None:
+                    self._found(fingerprint)
+            elif kind.terminal:
+                content = content or kind.content
+                if self._end(kind, event.data):
+                    return _cut_after(batch, at), content
+        return batch, content
+
+    def _end(self, kind: Kind, data: bytes) -> bool:
+        """Take note of a terminal event; True if nothing may follow it."""
+        if kind.failed:
+            said = failure_of(data)
+            self.failed = Fault(
+                said.status,
+                code=said.code,
+                type=said.type,
+                message=said.message,
+                param=said.param,
+                resets_at=said.resets_at,
+                resets_in_s=said.retry_after_s,
+            )
+            if kind is Kind.ERROR:
+                if self._silence is not None:
+                    self._silence.shorten(AFTERMATH_S)
+                return False
+            self.ended = True
+            if self._begun:
+                self._conclude(self._failure(self.failed))
+            return True
+        self.ended = True
+        self.usage = usage_of(data)
+        waited_s = self._clock.monotonic() - self._opened_at
+        first_event_s = self.begun_after_s if self._begun else waited_s
+        self._conclude(Succeeded(first_event_s, self.usage))
+        return True
+
+    def _cut(self, error: GatewayError, reason: str) -> None:
+        """End a reply whose stream is over: well, if an `error` event was its last word."""
+        if self.failed is None:
+            self._conclude(Broken(reason, sent=True))
+            raise error
+        self.ended = True
+        self._conclude(self._failure(self.failed))
+
+    def _premature_end(self) -> Outcome:
+        if self.failed is not None:
+            return self._failure(self.failed)
+        return Broken("ended before any content", sent=True)
+
+    def _failure(self, failed: Fault) -> Outcome:
+        return diagnose(failed, model=self._model, now=self._clock.now())
+
+    def _conclude(self, outcome: Outcome) -> Outcome:
+        """Settle the lease with `outcome`, unless it is settled already."""
+        if self.outcome is None:
+            self.outcome = outcome
+            self._settle(outcome)
+        return outcome
+
+
+_CUT: Final = "The upstream's stream broke off before its end."
+_SILENT: Final = "The upstream fell silent in the middle of its reply."
+
+
+def _cut_after(batch: Batch, at: int) -> Batch:
+    """Return the batch without what follows its event number `at`: nothing follows an end."""
+    if at + 1 == len(batch.events):
+        return batch
+    kept = batch.events[: at + 1]
+    return Batch(b"".join(event.raw for event in kept), kept)

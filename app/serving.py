@@ -1,0 +1,105 @@
+"""Starts the server with every limit spelled out, and ends it without cutting a stream.
+
+On SIGTERM the workers are first told that they are draining, so that `/ready` says 503 while new
+connections are still answered; after the time that load balancers need to notice, the server
+stops listening and waits for the running streams, up to the drain timeout. A second signal ends
+it within seconds.
+"""
+
+import logging
+import os
+import resource
+import signal
+import threading
+from types import FrameType
+from typing import Any, Final
+
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import MPServer
+
+from app.asgi import DRAIN_SIGNAL
+from app.settings import Settings
+
+ROUTING_DWELL_S: Final = 5.0
+"""Between not being ready and not listening: load balancers look every few seconds."""
+HASTE_S: Final = 5
+"""What a second signal leaves to running streams."""
+BACKLOG: Final = 4_096
+CONNECTIONS_MAX: Final = 16_384
+HEADER_TIMEOUT_MS: Final = 60_000
+"""Also the keep-alive idle timeout: load balancers must let go earlier, at 50 s."""
+HEADER_BUFFER_BYTES: Final = 65_536
+DESCRIPTORS_MIN: Final = 1_024
+
+logger = logging.getLogger(__name__)
+
+
+class Server(MPServer):
+    """Granian with a drain before its end."""
+
+    _signals = 0
+
+    def signal_handler_interrupt(self, signum: int, frame: FrameType | None) -> None:
+        """Drain at the first signal, hurry at the second."""
+        del frame
+        self._signals += 1
+        if self._signals > 1:
+            threading.Thread(target=self._hurry, daemon=True).start()
+            return
+        self._tell_workers(DRAIN_SIGNAL)
+        dwell_s = ROUTING_DWELL_S if signum == signal.SIGTERM else 0.0
+        threading.Timer(dwell_s, self._stop).start()
+
+    def _stop(self) -> None:
+        self.interrupt_signal = True
+        self.main_loop_interrupt.set()
+
+    def _hurry(self) -> None:
+        self._stop()
+        threading.Event().wait(HASTE_S)
+        self._tell_workers(signal.SIGKILL)
+
+    def _tell_workers(self, signum: signal.Signals) -> None:
+        for worker in list(self.wrks):
+            pid = worker.inner.pid
+            if pid is not None and worker.inner.is_alive():
+                os.kill(pid, signum)
+
+
+def serve(settings: Settings) -> int:
+    """Serve until told to stop; returns the exit status."""
+    raise_descriptor_limit()
+    options: dict[str, Any] = {}
+    if settings.tls_cert and settings.tls_key:
+        options = {"ssl_cert": settings.tls_cert, "ssl_key": settings.tls_key}
+    server = Server(
+        target="app.asgi:application",
+        address=settings.bind,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        loop=Loops.uvloop,
+        workers=settings.workers,
+        backlog=BACKLOG,
+        backpressure=CONNECTIONS_MAX,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=HEADER_TIMEOUT_MS, max_buffer_size=HEADER_BUFFER_BYTES
+        ),
+        respawn_failed_workers=True,
+        workers_kill_timeout=settings.drain_timeout_s,
+        log_level=LogLevels.warning,
+        **options,
+    )
+    server.serve()
+    return 0
+
+
+def raise_descriptor_limit() -> None:
+    """Use as many descriptors as the machine allows: each stream takes two."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS_MIN:
+        logger.warning("only %d descriptors: at most %d streams at a time", hard, hard // 2)

@@ -1,0 +1,1 @@
+"""Shell: SQL through SQLAlchemy Core."""

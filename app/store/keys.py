@@ -1,0 +1,215 @@
+"""Callers' keys: made once, shown once, stored as a digest that needs the keyring to be tried.
+
+A key is found by HMAC-SHA256 under a pepper, in memory: no row is read and no clock is asked
+while a call waits. Keys that operators bring along have no format, so there is nothing to parse.
+The slow hashes that passwords need would only be a way to load the gateway: these keys are long
+and random. When a key expires or what it may ask for is judged where it is used.
+"""
+
+import hmac
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.account import Secret
+from app.domain.caller import Caller, KeyId
+from app.errors import InvalidRequest
+from app.store.engine import Database
+from app.store.tables import keys
+from app.store.vault import Vault
+
+KEY_CHARS_MIN = 3
+KEY_CHARS_MAX = 256
+_TAIL_CHARS = 4
+_LONG_ENOUGH_FOR_TAIL = 20
+_DUMMY = bytes(32)
+
+_models = msgspec.json.Decoder(tuple[str, ...])
+
+
+class StoredKey(Struct, frozen=True):
+    """A caller's key as it is stored; `tail` is all that is left of the key for people to see."""
+
+    caller: Caller
+    digest: bytes
+    tail: str
+    created_at: float
+    revoked_at: float | None = None
+
+
+class CreatedKey(Struct, frozen=True):
+    """A new key: the only time that it can be shown."""
+
+    caller: Caller
+    key: Secret
+
+
+class Keys:
+    """The rows of `keys`."""
+
+    def __init__(self, database: Database, vault: Vault, *, keys_max: int) -> None:
+        self._database = database
+        self._vault = vault
+        self._keys_max = keys_max
+
+    async def create(
+        self,
+        *,
+        name: str,
+        at: float,
+        key: Secret | None = None,
+        expires_at: float | None = None,
+        models: tuple[str, ...] = (),
+    ) -> CreatedKey:
+        """Make a key, or store the one that the operator brings along.
+
+        Raises:
+            InvalidRequest: The operator's key has a wrong form or is there already; or the store
+                is full.
+        """
+        key_id = KeyId(secrets.token_hex(5))
+        key = key or Secret(f"sk-c2a-{key_id}-{secrets.token_urlsafe(32)}")
+        caller = Caller(id=key_id, name=name, expires_at=expires_at, models=models)
+        async with self._database.write() as connection:
+            if await self._known(connection, _checked(key)):
+                raise InvalidRequest("This key is there already.", param="key")
+            await self._insert(connection, caller, key, at=at)
+        return CreatedKey(caller, key)
+
+    async def ensure(self, wanted: Sequence[Secret], *, name: str, at: float) -> int:
+        """Store the keys that are not there yet, and return how many; a revoked one stays so.
+
+        Raises:
+            InvalidRequest: A key has a wrong form, or the store is full.
+        """
+        made = 0
+        async with self._database.write() as connection:
+            for number, key in enumerate(wanted, start=1):
+                if not await self._known(connection, _checked(key)):
+                    caller = Caller(id=KeyId(secrets.token_hex(5)), name=f"{name} {number}")
+                    await self._insert(connection, caller, key, at=at)
+                    made += 1
+        return made
+
+    async def list(self, *, revoked: bool = False) -> list[StoredKey]:
+        """Return the keys, oldest first; the revoked ones too if asked for."""
+        query = select(keys).order_by(keys.c.created_at, keys.c.id)
+        if not revoked:
+            query = query.where(keys.c.revoked_at.is_(None))
+        async with self._database.read() as connection:
+            return [_stored(row) for row in await connection.execute(query)]
+
+    async def revoke(self, key_id: KeyId, *, at: float) -> bool:
+        """Revoke a key for good; False if there is no such key that still works."""
+        change = update(keys).where(keys.c.id == key_id, keys.c.revoked_at.is_(None))
+        async with self._database.write() as connection:
+            return (await connection.execute(change.values(revoked_at=at))).rowcount == 1
+
+    async def change(
+        self,
+        key_id: KeyId,
+        *,
+        name: str | None = None,
+        enabled: bool | None = None,
+        models: tuple[str, ...] | None = None,
+    ) -> bool:
+        """Change what is not None; False if there is no such key."""
+        wanted: dict[str, object | None] = {"name": name, "enabled": enabled}
+        wanted["models"] = None if models is None else msgspec.json.encode(models).decode()
+        values = {column: value for column, value in wanted.items() if value is not None}
+        if not values:
+            return False
+        change = update(keys).where(keys.c.id == key_id, keys.c.revoked_at.is_(None))
+        async with self._database.write() as connection:
+            return (await connection.execute(change.values(values))).rowcount == 1
+
+    async def _known(self, connection: AsyncConnection, key: Secret) -> bool:
+        digests = [digest(key.reveal(), pepper) for pepper in self._vault.peppers.values()]
+        query = select(func.count()).where(keys.c.digest.in_(digests))
+        return bool((await connection.execute(query)).scalar_one())
+
+    async def _insert(
+        self, connection: AsyncConnection, caller: Caller, key: Secret, *, at: float
+    ) -> None:
+        count = (await connection.execute(select(func.count()).select_from(keys))).scalar_one()
+        if count >= self._keys_max:
+            raise InvalidRequest(f"The store holds {count} keys, which is the limit.")
+        version = self._vault.pepper_version
+        text = key.reveal()
+        await connection.execute(
+            insert(keys).values(
+                id=caller.id,
+                name=caller.name,
+                digest=digest(text, self._vault.peppers[version]),
+                pepper=version,
+                tail=text[-_TAIL_CHARS:] if len(text) >= _LONG_ENOUGH_FOR_TAIL else "",
+                enabled=caller.enabled,
+                expires_at=caller.expires_at,
+                models=msgspec.json.encode(caller.models).decode(),
+                created_at=at,
+            )
+        )
+
+
+class KeyBook:
+    """Every working key of the deployment in memory; satisfies `app.ports.Callers`."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._peppers = tuple(vault.peppers.values())
+        self._entries: dict[bytes, StoredKey] = {}
+
+    def replace(self, stored: Iterable[StoredKey]) -> None:
+        """Take over what the store holds now, in one assignment; revoked keys are left out."""
+        self._entries = {entry.digest: entry for entry in stored if entry.revoked_at is None}
+
+    def find(self, key: str) -> Caller | None:
+        """Return the caller whose key this is, in a time that does not depend on the key.
+
+        Where a digest is looked up tells nothing about the key, since nobody without the pepper
+        can aim at a digest; the comparison after it does not tell how much of it was right.
+        """
+        found: Caller | None = None
+        for pepper in self._peppers:
+            given = digest(key, pepper)
+            entry = self._entries.get(given)
+            if hmac.compare_digest(given, entry.digest if entry else _DUMMY) and entry:
+                found = entry.caller
+        return found
+
+    @property
+    def empty(self) -> bool:
+        """True while no key at all is configured."""
+        return not self._entries
+
+
+def digest(key: str, pepper: bytes) -> bytes:
+    """Return what is stored of a key."""
+    # A header may hold any byte; one that is no text must be a key that nobody has, not an error.
+    return hmac.digest(pepper, key.encode("utf-8", "surrogatepass"), "sha256")
+
+
+def _checked(key: Secret) -> Secret:
+    text = key.reveal()
+    fits = KEY_CHARS_MIN <= len(text) <= KEY_CHARS_MAX
+    if not fits or not text.isascii() or not text.isprintable() or " " in text:
+        raise InvalidRequest(
+            f"A key has {KEY_CHARS_MIN} to {KEY_CHARS_MAX} printable ASCII characters, no blanks.",
+            param="key",
+        )
+    return key
+
+
+def _stored(row: Row[Any]) -> StoredKey:
+    caller = Caller(
+        id=KeyId(row.id),
+        name=row.name,
+        enabled=row.enabled,
+        expires_at=row.expires_at,
+        models=_models.decode(row.models),
+    )
+    return StoredKey(caller, row.digest, row.tail, row.created_at, row.revoked_at)

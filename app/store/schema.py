@@ -1,0 +1,60 @@
+"""Brings a database to the form of the tables that this version knows.
+
+The steps are Alembic revisions in `migrations`, which travel inside the package. They only ever
+go forward. A database that a newer version has written is refused, not guessed at.
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection
+
+from app.errors import StateError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class NewerSchema(StateError):
+    """A newer version has written this database."""
+
+
+def upgrade(connection: Connection) -> bool:
+    """Apply the steps that are missing, in the caller's transaction; tell whether there were any.
+
+    Raises:
+        NewerSchema: The database has a step that this version does not know.
+    """
+    if current(connection):
+        return False
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    return True
+
+
+def current(connection: Connection) -> bool:
+    """Tell whether the database has every step.
+
+    Raises:
+        NewerSchema: The database has a step that this version does not know.
+    """
+    script = ScriptDirectory.from_config(_config())
+    known = {step.revision for step in script.walk_revisions()}
+    applied = MigrationContext.configure(connection).get_current_heads()
+    unknown = [step for step in applied if step not in known]
+    if unknown:
+        raise NewerSchema(
+            f"The database was written by a newer codex2api (schema step {unknown[0]}, which this "
+            "version does not know). Start that version, or restore the backup made before it."
+        )
+    return tuple(applied) == tuple(script.get_heads())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config

@@ -1,0 +1,1 @@
+"""Metrics and logs: listeners that only `compose` knows."""

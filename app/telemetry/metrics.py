@@ -1,0 +1,222 @@
+"""Prometheus metrics of one worker: counted on the path of a call, spelled out at a scrape.
+
+A count is a plain addition to a number in a dict; the Prometheus client only ever reads them, when
+somebody scrapes. Labels come from closed sets: dialects, our own codes, models of the catalogue
+(anything else is "other"), health states. Never a key, a prompt or a free-form name.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
+from prometheus_client.metrics_core import Metric
+
+from app import __version__
+from app.domain.account import Account
+from app.domain.call import Call, Dialect
+from app.domain.outcome import Outcome, Succeeded
+from app.pool.state import AccountState, Health
+
+SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+MODELS_MAX: Final = 64
+CODES_MAX: Final = 128
+
+
+class Histogram:
+    """Counts of observations by bucket; upper bounds in `SECONDS`."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(SECONDS) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one observation."""
+        self.counts[bisect_left(SECONDS, seconds)] += 1
+        self.total += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Return the cumulative counts as Prometheus wants them."""
+        running, found = 0, []
+        for bound, count in zip((*map(str, SECONDS), "+Inf"), self.counts, strict=True):
+            running += count
+            found.append((bound, float(running)))
+        return found
+
+
+class Metrics:
+    """Counts what happens; an `Observer` and a `CallObserver` (see `app.ports`)."""
+
+    def __init__(self) -> None:
+        self._requests: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        self._attempts: defaultdict[str, int] = defaultdict(int)
+        self._tokens: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._models: dict[str, str] = {}
+        self._first_event = Histogram()
+        self._duration = Histogram()
+        self._streams = 0
+
+    def attempt(self, call: Call, account: Account, outcome: Outcome) -> None:
+        """An attempt is over."""
+        del account
+        self._attempts[type(outcome).__name__.lower()] += 1
+        if isinstance(outcome, Succeeded) and outcome.usage is not None:
+            usage, model = outcome.usage, self._model(call.model)
+            self._tokens[model, "input"] += usage.input
+            self._tokens[model, "cached"] += usage.cached
+            self._tokens[model, "output"] += usage.output
+            self._tokens[model, "reasoning"] += usage.reasoning
+
+    def stream_began(self, call: Call, first_event_s: float) -> None:
+        """The first content of a stream is about to go out."""
+        del call
+        self._streams += 1
+        self._first_event.observe(first_event_s)
+
+    def stream_ended(self) -> None:
+        """A stream that had begun is over."""
+        self._streams -= 1
+
+    def call(
+        self, dialect: Dialect, call: Call | None, status: int, code: str, seconds: float
+    ) -> None:
+        """A request was answered."""
+        label = code if code != "ok" or status == 200 else str(status)
+        if len(self._requests) > CODES_MAX * MODELS_MAX:
+            label = "other"
+        model = self._model(call.model) if call else "none"
+        self._requests[dialect.value, model, label] += 1
+        self._duration.observe(seconds)
+
+    @property
+    def streams(self) -> int:
+        """How many streams are under way."""
+        return self._streams
+
+    def families(self) -> Iterator[Metric]:
+        """Yield everything as Prometheus metric families."""
+        requests = CounterMetricFamily(
+            "codex2api_requests", "Requests answered.", labels=("dialect", "model", "code")
+        )
+        for labels, count in self._requests.items():
+            requests.add_metric(labels, count)
+        yield requests
+        yield _counter("codex2api_attempts", "Attempts by outcome.", "outcome", self._attempts)
+        tokens = CounterMetricFamily(
+            "codex2api_tokens", "Tokens as the upstream counted them.", labels=("model", "kind")
+        )
+        for pair, count in self._tokens.items():
+            tokens.add_metric(pair, count)
+        yield tokens
+        yield _histogram(
+            "codex2api_time_to_first_event_seconds",
+            "From the request's first byte to the first content of a stream.",
+            self._first_event,
+        )
+        yield _histogram(
+            "codex2api_request_seconds",
+            "From the request's first byte to the answer's last.",
+            self._duration,
+        )
+        streams = GaugeMetricFamily(
+            "codex2api_streams_in_flight", "Streams under way.", labels=("transport",)
+        )
+        streams.add_metric(("sse",), self._streams)
+        yield streams
+
+    def _model(self, model: str) -> str:
+        known = self._models.get(model)
+        if known is None:
+            known = self._models[model] = model if len(self._models) < MODELS_MAX else "other"
+        return known
+
+
+class Gauges:
+    """Read at a scrape from those who know."""
+
+    def __init__(
+        self,
+        *,
+        accounts: Callable[[], Iterable[AccountState]],
+        waiting: Callable[[], int],
+        loop_lag_s: Callable[[], float],
+        store_up: Callable[[], bool],
+    ) -> None:
+        self._accounts = accounts
+        self._waiting = waiting
+        self._loop_lag_s = loop_lag_s
+        self._store_up = store_up
+
+    def families(self) -> Iterator[Metric]:
+        """Yield the gauges of now."""
+        healths = dict.fromkeys(Health, 0)
+        in_flight = 0
+        for state in self._accounts():
+            healths[state.health] += 1
+            in_flight += state.in_flight
+        accounts = GaugeMetricFamily("codex2api_accounts", "Accounts.", labels=("health",))
+        for health, count in healths.items():
+            accounts.add_metric((health.value,), count)
+        yield accounts
+        yield GaugeMetricFamily("codex2api_leases", "Attempts under way.", value=in_flight)
+        yield GaugeMetricFamily(
+            "codex2api_queue_depth", "Calls waiting for an account.", value=self._waiting()
+        )
+        yield GaugeMetricFamily(
+            "codex2api_loop_lag_seconds",
+            "How late the event loop ran its last heartbeat.",
+            value=self._loop_lag_s(),
+        )
+        yield GaugeMetricFamily(
+            "codex2api_store_up", "1 while the database answers.", value=float(self._store_up())
+        )
+        build = InfoMetricFamily("codex2api_build", "What runs here.")
+        build.add_metric((), {"version": __version__})
+        yield build
+
+
+class Exposition:
+    """All metrics of this worker as one page of text."""
+
+    def __init__(self, metrics: Metrics, gauges: Gauges) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Families(metrics.families))
+        self._registry.register(_Families(gauges.families))
+        ProcessCollector(registry=self._registry)
+
+    def text(self) -> bytes:
+        """Return the page in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _Families:
+    def __init__(self, families: Callable[[], Iterator[Metric]]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        return self._families()
+
+    def describe(self) -> list[Metric]:
+        return []
+
+
+def _counter(name: str, help_: str, label: str, counts: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(name, help_, labels=(label,))
+    for value, count in counts.items():
+        family.add_metric((value,), count)
+    return family
+
+
+def _histogram(name: str, help_: str, histogram: Histogram) -> Metric:
+    family = HistogramMetricFamily(name, help_)
+    family.add_metric((), histogram.buckets(), histogram.total)
+    return family

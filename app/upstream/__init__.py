@@ -1,0 +1,1 @@
+"""Shell: HTTP to Codex, OpenAI-style servers and the authorization server."""

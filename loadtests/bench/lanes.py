@@ -1,0 +1,114 @@
+"""A lane is one way from the loader to the upstream: which program, what it is asked to do.
+
+nginx is asked what the gateway asks of the upstream: the same body with an account's headers. The
+`direct` lane asks the simulator itself, which shows what the bench costs without any program.
+"""
+
+import itertools
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+import orjson
+
+from loadtests.bench.figures import Key, ProgramName, UpstreamKind, Work
+from loadtests.bench.gateway import KEY, Gateway
+from loadtests.bench.processes import Program
+from loadtests.bench.upstream import Upstream
+
+MODEL: Final = "gpt-5.5"
+_TEXT: Final = (
+    "Summarise the three notes below for a colleague who has five minutes and has not read them. "
+    "Keep the order, keep the numbers, and say which of the notes contradict one another."
+)
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """One way through one program."""
+
+    program: ProgramName
+    work: Work
+    upstream: UpstreamKind
+    port: int
+    streams: tuple[bytes, ...]
+    """Requests whose reply is a stream, to be taken in turn."""
+    wholes: tuple[bytes, ...]
+    """Requests whose reply is wanted at once; nginx streams it all the same."""
+    process: Program | None = None
+
+    @property
+    def name(self) -> str:
+        """How people call it."""
+        return self.program if self.work == "forward" else f"{self.program}, {self.work}"
+
+    def key(self, scenario: str, metric: str) -> Key:
+        """The name of a figure of this lane."""
+        return Key(scenario, self.upstream, self.program, self.work, metric)
+
+    def stream_requests(self) -> Iterator[bytes]:
+        """The requests for streams, for ever."""
+        return itertools.cycle(self.streams)
+
+
+def through_gateway(gateway: Gateway, kind: UpstreamKind) -> list[Lane]:
+    """The gateway's lanes: Responses passed through, Chat Completions translated."""
+    paths: tuple[tuple[Work, str], ...] = (
+        ("responses", "/v1/responses"),
+        ("chat", "/v1/chat/completions"),
+    )
+    headers = {"authorization": f"Bearer {KEY}"}
+    return [
+        Lane(
+            "gateway",
+            work,
+            kind,
+            gateway.port,
+            (_request(path, headers, _body(work, stream=True)),),
+            (_request(path, headers, _body(work, stream=False)),),
+            gateway.program,
+        )
+        for work, path in paths
+    ]
+
+
+def forwarded(
+    program: ProgramName, port: int, upstream: Upstream, process: Program | None
+) -> Lane:
+    """The lane of nginx, or of nothing at all: what the gateway would send upstream."""
+    requests = tuple(
+        _request("/backend-api/codex/responses", _account_headers(account), _UPSTREAM_BODY)
+        for account in upstream.accounts()
+    )
+    return Lane(program, "forward", upstream.kind, port, requests, requests, process)
+
+
+def _account_headers(account: dict[str, str]) -> dict[str, str]:
+    return {
+        "authorization": f"Bearer {account['access_token']}",
+        "chatgpt-account-id": account["account_id"],
+        "accept": "text/event-stream",
+        "user-agent": "codex2api-bench",
+        "originator": "codex2api",
+    }
+
+
+def _body(work: Work, *, stream: bool) -> bytes:
+    if work == "chat":
+        messages = [{"role": "user", "content": _TEXT}]
+        return orjson.dumps({"model": MODEL, "stream": stream, "messages": messages})
+    return orjson.dumps({"model": MODEL, "stream": stream, "input": _INPUT})
+
+
+def _request(path: str, headers: dict[str, str], body: bytes) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "host: bench", "content-type: application/json"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines.append(f"content-length: {len(body)}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+_INPUT: Final = [
+    {"type": "message", "role": "user", "content": [{"type": "input_text", "text": _TEXT}]}
+]
+_UPSTREAM_BODY: Final = orjson.dumps(
+    {"model": MODEL, "instructions": "", "store": False, "stream": True, "input": _INPUT}
+)

@@ -1,0 +1,222 @@
+"""Tests of app.store.accounts."""
+
+import sqlite3
+
+import pytest
+from msgspec import structs
+
+from app.domain.account import AccountId, AccountKind, Secret
+from app.domain.enrolment import AccountChanges, Enrolment, Identity
+from app.settings import Settings
+from app.store.accounts import TooManyAccounts
+from app.store.store import Store
+
+NEW = Enrolment(
+    name="a",
+    access_token=Secret("access-1"),
+    refresh_token=Secret("refresh-1"),
+    id_token=Secret("id-1"),
+    expires_at=1_000.0,
+    chatgpt_user_id="u",
+    chatgpt_account_id="w",
+    email="a@example.com",
+    plan="plus",
+    fedramp=True,
+    proxy_url=Secret("http://proxy-user:proxy-word@proxy:1"),
+    priority=2,
+    concurrency_max=3,
+    models=("gpt-5",),
+)
+GONE = AccountId("gone")
+
+
+def corrupt(settings: Settings, statement: str) -> None:
+    """Change the database behind the store's back."""
+    connection = sqlite3.connect(settings.sqlite_path)
+    with connection:
+        connection.execute(statement)
+    connection.close()
+
+
+async def test_an_account_comes_back_as_it_was_added(store: Store) -> None:
+    """Every field survives the row, the credential without its refresh token."""
+    added = await store.accounts.add(NEW, at=10.0)
+    (account,) = await store.accounts.list()
+    assert added.created
+    assert added.account == account
+    for name in ("name", "kind", "chatgpt_account_id", "email", "plan", "fedramp", "proxy_url",
+                 "enabled", "priority", "concurrency_max", "models"):  # fmt: skip
+        assert getattr(account, name) == getattr(NEW, name)
+    assert account.credential.access_token == Secret("access-1")
+    assert (account.credential.expires_at, account.credential.renewable) == (1_000.0, True)
+
+
+async def test_no_secret_stands_in_the_files(store: Store, settings: Settings) -> None:
+    """A stolen disk gives no token, no proxy password and no key."""
+    await store.accounts.add(NEW, at=10.0)
+    made = await store.keys.create(name="k", at=1.0)
+    secret = made.key.reveal().rsplit("-", 1)[-1]
+    stolen = b"".join(
+        path.read_bytes() for path in settings.data_dir.iterdir() if path != settings.key_file
+    )
+    for plain in ("access-1", "refresh-1", "id-1", "proxy-word", secret):
+        assert plain.encode() not in stolen
+
+
+async def test_an_account_with_a_refresh_token_only_is_due_at_once(store: Store) -> None:
+    """Its access token is empty and has ended, so the renewer takes it first."""
+    new = Enrolment(name="r", refresh_token=Secret("r"))
+    credential = (await store.accounts.add(new, at=1.0)).account.credential
+    assert not credential.access_token
+    assert (credential.expires_at, credential.renewable) == (0.0, True)
+
+
+@pytest.mark.parametrize(
+    ("again", "kept"),
+    [
+        ({"expires_at": 999.0}, True),
+        ({"expires_at": 1_001.0}, False),
+        ({"expires_at": None}, True),
+        ({"refresh_token": None, "expires_at": 9_999.0}, True),
+    ],
+)
+async def test_the_fresher_credential_wins(store: Store, again, kept) -> None:
+    """Importing an old file never overwrites a token that was rotated since."""
+    first = await store.accounts.add(NEW, at=1.0)
+    new = structs.replace(NEW, access_token=Secret("access-2"), **again)
+    added = await store.accounts.add(new, at=2.0)
+    assert not added.created
+    assert added.credential_kept is kept
+    assert added.account.id == first.account.id
+    assert added.account.credential.access_token == Secret("access-1" if kept else "access-2")
+    assert added.account.credential.generation == (0 if kept else 1)
+
+
+async def test_a_renewable_credential_replaces_one_that_is_not(store: Store) -> None:
+    """An account that was added by its access token gets its refresh token later."""
+    await store.accounts.add(structs.replace(NEW, refresh_token=None), at=1.0)
+    added = await store.accounts.add(structs.replace(NEW, expires_at=1.0), at=2.0)
+    assert added.account.credential.renewable
+
+
+async def test_a_dead_credential_is_always_replaced(store: Store) -> None:
+    """Logging in again brings an account back, whatever the tokens' ends say."""
+    first = await store.accounts.add(NEW, at=1.0)
+    await store.credentials.refused(first.account.id, code="reused", permanent=True, at=2.0)
+    added = await store.accounts.add(structs.replace(NEW, expires_at=1.0), at=3.0)
+    assert not added.credential_kept
+    assert added.account.credential.renewable
+
+
+async def test_many_are_added_in_one_step(store: Store) -> None:
+    """An import of a list is one write, with one answer each."""
+    key = Enrolment(name="k", kind=AccountKind.OPENAI, access_token=Secret("sk"))
+    before = await store.revision()
+    added = await store.accounts.add_all([NEW, key, key], at=1.0)
+    assert [each.created for each in added] == [True, True, False]
+    assert await store.revision() == before + 1
+
+
+async def test_a_full_store_takes_none_of_an_import(store: Store) -> None:
+    """The bound holds, and a part of a list is never added."""
+    many = [Enrolment(name=str(n), access_token=Secret(str(n))) for n in range(5)]
+    with pytest.raises(TooManyAccounts, match="4"):
+        await store.accounts.add_all(many, at=1.0)
+    assert await store.accounts.list() == []
+
+
+async def test_a_change_touches_what_it_names(store: Store) -> None:
+    """`UNSET` leaves a field alone, None clears it."""
+    account = (await store.accounts.add(NEW, at=1.0)).account
+    changes = AccountChanges(enabled=False, proxy_url=None, models=("a", "b"))
+    changed = await store.accounts.update(account.id, changes, at=2.0)
+    assert changed == structs.replace(account, enabled=False, proxy_url=None, models=("a", "b"))
+    again = await store.accounts.update(
+        account.id, AccountChanges(proxy_url=Secret("http://p")), at=3.0
+    )
+    assert again.proxy_url == Secret("http://p")
+    assert await store.accounts.update(account.id, AccountChanges(), at=4.0) == again
+    assert (await store.accounts.events(account.id))[0].detail == "proxy_url"
+
+
+async def test_what_is_not_there_is_told(store: Store) -> None:
+    """Every question about an account that is gone has a quiet answer."""
+    assert await store.accounts.update(GONE, AccountChanges(name="x"), at=1.0) is None
+    assert await store.accounts.update(GONE, AccountChanges(), at=1.0) is None
+    assert await store.accounts.account(GONE) is None
+    assert await store.accounts.export(GONE, at=1.0) is None
+    assert await store.accounts.delete(GONE) is False
+    assert await store.accounts.identify(GONE, Identity("u", "w"), at=1.0) is None
+    assert await store.accounts.events(GONE) == []
+
+
+async def test_deleting_takes_everything_along(store: Store) -> None:
+    """No credential is left behind, and none of its events."""
+    account = (await store.accounts.add(NEW, at=1.0)).account
+    assert await store.accounts.delete(account.id)
+    assert await store.credentials.refresh_token(account.id) is None
+    assert await store.accounts.events(account.id) == []
+
+
+async def test_an_account_learns_who_it_is(store: Store) -> None:
+    """After its first renewal a later import finds it by its ids."""
+    account = (
+        await store.accounts.add(Enrolment(name="r", refresh_token=Secret("r")), at=1.0)
+    ).account
+    who = Identity("u", "w", email="new@example.com", fedramp=True)
+    known = await store.accounts.identify(account.id, who, at=2.0)
+    assert (known.chatgpt_account_id, known.email, known.plan) == ("w", "new@example.com", None)
+    assert not (await store.accounts.add(NEW, at=3.0)).created
+
+
+async def test_two_rows_of_one_account_become_one(store: Store) -> None:
+    """The row that was there takes over the newer credential; the other one goes."""
+    old = (await store.accounts.add(NEW, at=1.0)).account
+    new = Enrolment(
+        name="r", access_token=Secret("access-9"), refresh_token=Secret("refresh-9"), expires_at=9.0
+    )
+    young = (await store.accounts.add(new, at=2.0)).account
+    merged = await store.accounts.identify(young.id, Identity("u", "w", plan="pro"), at=3.0)
+    assert (merged.id, merged.name, merged.plan) == (old.id, "a", "pro")
+    assert merged.credential.access_token == Secret("access-9")
+    assert await store.credentials.refresh_token(old.id) == (Secret("refresh-9"), 1)
+    assert [account.id for account in await store.accounts.accounts()] == [old.id]
+
+
+async def test_an_export_has_all_tokens_and_leaves_an_event(store: Store) -> None:
+    """What leaves the store is on record."""
+    account = (await store.accounts.add(NEW, at=1.0)).account
+    assert await store.accounts.export(account.id, at=2.0) == {
+        "access_token": Secret("access-1"),
+        "refresh_token": Secret("refresh-1"),
+        "id_token": Secret("id-1"),
+    }
+    assert (await store.accounts.events(account.id))[0].kind == "exported"
+
+
+async def test_rows_that_were_swapped_do_not_open(store: Store, settings: Settings) -> None:
+    """A token that was moved to another account's row never serves; that account is damaged."""
+    await store.accounts.add(NEW, at=1.0)
+    second = Enrolment(name="b", access_token=Secret("b"), refresh_token=Secret("rb"))
+    await store.accounts.add(second, at=2.0)
+    corrupt(
+        settings,
+        "UPDATE credentials SET access_token = (SELECT access_token FROM credentials "
+        "JOIN accounts ON accounts.id = account_id WHERE name = 'a')",
+    )
+    found = await store.accounts.details()
+    assert [each.damaged for each in found] == [False, True]
+    assert [each.account.enabled for each in found] == [True, False]
+    assert not found[1].account.credential.renewable
+
+
+async def test_a_damaged_account_is_mended_by_adding_it_again(
+    store: Store, settings: Settings
+) -> None:
+    """Its new secrets replace all that did not open."""
+    account = (await store.accounts.add(NEW, at=1.0)).account
+    corrupt(settings, "UPDATE accounts SET proxy_url = x'00'")
+    assert (await store.accounts.find(account.id)).damaged
+    added = await store.accounts.add(structs.replace(NEW, expires_at=1.0), at=2.0)
+    assert added.account.enabled
+    assert added.account.proxy_url == NEW.proxy_url

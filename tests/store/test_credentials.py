@@ -1,0 +1,197 @@
+"""Tests of app.store.credentials."""
+
+import sqlite3
+
+import pytest
+from msgspec import structs
+
+from app.domain.account import AccountId, Secret
+from app.domain.enrolment import Enrolment, Identity
+from app.ports import CredentialStore, Tokens
+from app.settings import Settings
+from app.store.credentials import INTENT_LIFE_S
+from app.store.keyring import SealBroken
+from app.store.store import Store
+
+NOTHING = Tokens(access_token=None, refresh_token=None, id_token=None, expires_at=None)
+ALL = Tokens(Secret("access-2"), Secret("refresh-2"), Secret("id-2"), 2_000.0)
+
+
+@pytest.fixture
+async def account_id(store: Store) -> AccountId:
+    """One account with all three tokens."""
+    new = Enrolment(
+        name="a",
+        access_token=Secret("access-1"),
+        refresh_token=Secret("refresh-1"),
+        id_token=Secret("id-1"),
+        expires_at=1_000.0,
+    )
+    return (await store.accounts.add(new, at=1.0)).account.id
+
+
+async def test_it_is_what_the_renewer_needs(store: Store) -> None:
+    """The store satisfies the port; the type checker sees it here."""
+    credentials: CredentialStore = store.credentials
+    assert await credentials.refresh_token(AccountId("gone")) is None
+
+
+async def test_a_renewal_raises_the_generation(store: Store, account_id: AccountId) -> None:
+    """What was bought is stored as the next generation, and returned."""
+    account = await store.credentials.renewed(account_id, ALL, generation=0, at=5.0)
+    assert account.credential.access_token == Secret("access-2")
+    assert (account.credential.generation, account.credential.expires_at) == (1, 2_000.0)
+    assert await store.credentials.refresh_token(account_id) == (Secret("refresh-2"), 1)
+
+
+async def test_what_the_server_left_out_is_kept(store: Store, account_id: AccountId) -> None:
+    """An empty answer changes the generation only."""
+    account = await store.credentials.renewed(account_id, NOTHING, generation=0, at=5.0)
+    assert account.credential.access_token == Secret("access-1")
+    assert account.credential.expires_at == 1_000.0
+    assert await store.credentials.refresh_token(account_id) == (Secret("refresh-1"), 1)
+
+
+async def test_a_renewal_tells_who_the_account_is(settings: Settings) -> None:
+    """An account that came as a bare refresh token can serve after its first renewal."""
+    who = Identity("u", "w", email="a@example.com", plan="plus")
+    async with Store.open(settings, whose=lambda _: who) as store:
+        new = Enrolment(name="r", refresh_token=Secret("r"))
+        account_id = (await store.accounts.add(new, at=1.0)).account.id
+        account = await store.credentials.renewed(account_id, ALL, generation=0, at=2.0)
+        assert (account.chatgpt_account_id, account.plan) == ("w", "plus")
+        known = structs.replace(
+            new, access_token=Secret("a"), chatgpt_user_id="u", chatgpt_account_id="w"
+        )
+        assert not (await store.accounts.add(known, at=3.0)).created
+
+
+async def test_a_renewal_keeps_twins_apart(settings: Settings) -> None:
+    """Both rows serve until they are merged; neither credential is lost on the way."""
+    who = Identity("u", "w")
+    async with Store.open(settings, whose=lambda _: who) as store:
+        ids = []
+        for name in ("one", "two"):
+            new = Enrolment(name=name, refresh_token=Secret(name))
+            ids.append((await store.accounts.add(new, at=1.0)).account.id)
+            account = await store.credentials.renewed(ids[-1], ALL, generation=0, at=2.0)
+            assert (account.id, account.chatgpt_account_id) == (ids[-1], "w")
+        await store.accounts.identify(ids[1], who, at=3.0)
+        assert [account.id for account in await store.accounts.list()] == ids[:1]
+
+
+async def test_of_two_renewals_the_first_is_heard(store: Store, account_id: AccountId) -> None:
+    """A stale holder's write is refused and changes nothing."""
+    await store.credentials.renewed(account_id, ALL, generation=0, at=5.0)
+    late = Tokens(Secret("late"), Secret("late"), None, 1.0)
+    assert await store.credentials.renewed(account_id, late, generation=0, at=6.0) is None
+    assert await store.credentials.refresh_token(account_id) == (Secret("refresh-2"), 1)
+    assert await store.credentials.renewed(AccountId("gone"), late, generation=0, at=6.0) is None
+
+
+async def test_an_intent_needs_the_current_token(store: Store, account_id: AccountId) -> None:
+    """A token that was spent since, or is dead, is not spent again."""
+    assert not await store.credentials.intend(account_id, generation=7, at=1.0)
+    assert await store.credentials.intend(account_id, generation=0, at=1.0)
+    await store.credentials.refused(account_id, code="reused", permanent=True, at=2.0)
+    assert not await store.credentials.intend(account_id, generation=0, at=3.0)
+
+
+async def test_an_intent_without_an_end_is_found_after_a_crash(
+    store: Store, account_id: AccountId
+) -> None:
+    """Until it is settled it says which token may be spent; a renewal settles it."""
+    await store.credentials.intend(account_id, generation=0, at=4.0)
+    assert await store.credentials.intended() == [(account_id, 4.0)]
+    await store.credentials.renewed(account_id, ALL, generation=0, at=5.0)
+    assert await store.credentials.intended() == []
+
+
+async def test_two_processes_do_not_spend_one_token(
+    store: Store, settings: Settings, account_id: AccountId
+) -> None:
+    """The intent of one keeps the other away, until it must be given up or is settled."""
+    async with Store.open(settings) as other:
+        assert await store.credentials.intend(account_id, generation=0, at=100.0)
+        assert not await other.credentials.intend(account_id, generation=0, at=101.0)
+        assert await store.credentials.intend(account_id, generation=0, at=102.0)
+        late = 102.0 + INTENT_LIFE_S
+        assert await other.credentials.intend(account_id, generation=0, at=late)
+        await other.credentials.refused(account_id, code="429", permanent=False, at=late)
+        assert await store.credentials.intend(account_id, generation=0, at=late)
+
+
+async def test_a_clock_that_was_set_back_blocks_nobody(
+    store: Store, settings: Settings, account_id: AccountId
+) -> None:
+    """An intent from the future has no age that could be waited for."""
+    async with Store.open(settings) as other:
+        assert await store.credentials.intend(account_id, generation=0, at=1_000_000.0)
+        assert await other.credentials.intend(account_id, generation=0, at=1.0)
+
+
+async def test_a_dead_token_is_not_given_out(store: Store, account_id: AccountId) -> None:
+    """A permanent refusal is remembered until the operator says otherwise."""
+    await store.credentials.refused(account_id, code="reused", permanent=True, at=2.0)
+    found = await store.accounts.find(account_id)
+    assert (found.dead, found.refused_code) == (True, "reused")
+    assert not found.account.credential.renewable
+    assert await store.credentials.refresh_token(account_id) is None
+    assert await store.credentials.revive(account_id, at=3.0)
+    assert await store.credentials.refresh_token(account_id) == (Secret("refresh-1"), 0)
+    assert not await store.credentials.revive(AccountId("gone"), at=3.0)
+
+
+async def test_a_passing_refusal_is_only_noted(store: Store, account_id: AccountId) -> None:
+    """The token stays good; the next success clears the note."""
+    await store.credentials.refused(account_id, code="429", permanent=False, at=2.0)
+    assert (await store.accounts.find(account_id)).refused_code == "429"
+    await store.credentials.renewed(account_id, ALL, generation=0, at=3.0)
+    assert (await store.accounts.find(account_id)).refused_code is None
+    await store.credentials.refused(AccountId("gone"), code="429", permanent=False, at=2.0)
+
+
+async def test_an_account_without_a_refresh_token_has_none(store: Store) -> None:
+    """An access token alone can't be renewed, so nothing may be intended."""
+    new = Enrolment(name="a", access_token=Secret("only"))
+    account = (await store.accounts.add(new, at=1.0)).account
+    assert await store.credentials.refresh_token(account.id) is None
+    assert not await store.credentials.intend(account.id, generation=0, at=1.0)
+
+
+async def test_events_are_bounded(store: Store, account_id: AccountId) -> None:
+    """The newest five of many are kept, as the limit of this store says; long ones are cut."""
+    for number in range(8):
+        code = f"{number}" * 600
+        await store.credentials.refused(account_id, code=code, permanent=False, at=float(number))
+    events = await store.accounts.events(account_id)
+    assert [event.at for event in events] == [7.0, 6.0, 5.0, 4.0, 3.0]
+    assert {len(event.detail) for event in events} == {500}
+
+
+async def test_an_old_record_that_is_put_back_does_not_open(
+    store: Store, settings: Settings, account_id: AccountId
+) -> None:
+    """The generation is bound into the record, so a spent token can't come back."""
+    connection = sqlite3.connect(settings.sqlite_path)
+    (old,) = connection.execute("SELECT refresh_token FROM credentials").fetchone()
+    await store.credentials.renewed(account_id, ALL, generation=0, at=5.0)
+    with connection:
+        connection.execute("UPDATE credentials SET refresh_token = ?", [old])
+    connection.close()
+    with pytest.raises(SealBroken):
+        await store.credentials.refresh_token(account_id)
+
+
+async def test_damage_does_not_stand_in_the_way_of_what_was_bought(
+    store: Store, settings: Settings, account_id: AccountId
+) -> None:
+    """An old token that does not open is dropped: the new one is the only copy there is."""
+    connection = sqlite3.connect(settings.sqlite_path)
+    with connection:
+        connection.execute("UPDATE credentials SET id_token = x'00', access_token = x'00'")
+    connection.close()
+    bought = Tokens(access_token=None, refresh_token=Secret("r2"), id_token=None, expires_at=None)
+    account = await store.credentials.renewed(account_id, bought, generation=0, at=5.0)
+    assert account.credential.access_token == Secret("")
+    assert await store.credentials.refresh_token(account_id) == (Secret("r2"), 1)

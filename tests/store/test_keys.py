@@ -1,0 +1,128 @@
+"""Tests of app.store.keys."""
+
+import re
+
+import pytest
+from msgspec import structs
+
+from app.domain.account import Secret
+from app.domain.caller import KeyId
+from app.errors import InvalidRequest
+from app.ports import Callers
+from app.store.keys import KeyBook
+from app.store.store import Store
+from app.store.vault import Vault
+
+
+async def book_of(store: Store) -> KeyBook:
+    """Return a book with all that the store holds."""
+    book = store.key_book()
+    book.replace(await store.keys.list(revoked=True))
+    return book
+
+
+async def test_a_new_key_has_its_documented_form(store: Store) -> None:
+    """The id in the key is the row's, the secret has 256 bits."""
+    made = await store.keys.create(name="k", at=1.0, models=("gpt-5",), expires_at=9.0)
+    match = re.fullmatch(r"sk-c2a-([0-9a-f]{10})-[\w-]{43}", made.key.reveal())
+    assert match[1] == made.caller.id
+    (stored,) = await store.keys.list()
+    assert stored.caller == made.caller
+    assert stored.tail == made.key.reveal()[-4:]
+
+
+async def test_a_key_is_found_in_memory(store: Store) -> None:
+    """The book satisfies the port; a wrong key, part of a key and odd text find nobody."""
+    made = await store.keys.create(name="k", at=1.0)
+    book: Callers = await book_of(store)
+    assert book.find(made.key.reveal()) == made.caller
+    for wrong in ("", "x", made.key.reveal()[:-1], made.key.reveal() + "x", "\udcff", "ü"):
+        assert book.find(wrong) is None
+
+
+async def test_a_book_is_empty_until_there_is_a_key(store: Store) -> None:
+    """Without any key the edge refuses everybody; revoked ones do not count."""
+    assert (await book_of(store)).empty
+    made = await store.keys.create(name="k", at=1.0)
+    assert not (await book_of(store)).empty
+    assert await store.keys.revoke(made.caller.id, at=2.0)
+    assert (await book_of(store)).empty
+
+
+async def test_revoking_is_for_good(store: Store) -> None:
+    """A revoked key is listed only on request and can't be revoked or changed again."""
+    made = await store.keys.create(name="k", at=1.0)
+    assert await store.keys.revoke(made.caller.id, at=2.0)
+    assert not await store.keys.revoke(made.caller.id, at=3.0)
+    assert not await store.keys.change(made.caller.id, name="n")
+    assert await store.keys.list() == []
+    assert [key.revoked_at for key in await store.keys.list(revoked=True)] == [2.0]
+
+
+@pytest.mark.parametrize("key", ["abc", "my own key's text!".replace(" ", "_"), "x" * 256])
+async def test_an_operators_key_has_no_format(store: Store, key: str) -> None:
+    """Old keys of other gateways go on working as they are."""
+    made = await store.keys.create(name="k", at=1.0, key=Secret(key))
+    assert (await book_of(store)).find(key) == made.caller
+
+
+async def test_a_short_key_shows_nothing_of_itself(store: Store) -> None:
+    """Four of eight characters would be half the key."""
+    await store.keys.create(name="k", at=1.0, key=Secret("12345678"))
+    assert (await store.keys.list())[0].tail == ""
+
+
+@pytest.mark.parametrize("key", ["#!", "x" * 257, "ümlaut", "a b c", "tab\there"])
+async def test_a_key_of_a_wrong_form_is_refused(store: Store, key: str) -> None:
+    """What can't travel in a header can't be a key."""
+    with pytest.raises(InvalidRequest, match="3 to 256") as caught:
+        await store.keys.create(name="k", at=1.0, key=Secret(key))
+    assert key not in caught.value.message
+
+
+async def test_a_key_is_there_once(store: Store) -> None:
+    """The second row of one key could be revoked without any effect."""
+    await store.keys.create(name="k", at=1.0, key=Secret("same"))
+    with pytest.raises(InvalidRequest, match="already"):
+        await store.keys.create(name="k", at=1.0, key=Secret("same"))
+
+
+async def test_the_number_of_keys_is_bounded(store: Store) -> None:
+    """All keys live in memory, so their number has a limit."""
+    for _ in range(4):
+        await store.keys.create(name="k", at=1.0)
+    with pytest.raises(InvalidRequest, match="limit"):
+        await store.keys.create(name="k", at=1.0)
+
+
+async def test_keys_of_the_environment_are_made_once(store: Store) -> None:
+    """Every start asks again; a key that was revoked meanwhile stays revoked."""
+    wanted = [Secret("first-key"), Secret("second-key")]
+    assert await store.keys.ensure(wanted, name="env", at=1.0) == 2
+    first, second = sorted(await store.keys.list(), key=lambda key: key.caller.name)
+    assert (first.caller.name, second.caller.name) == ("env 1", "env 2")
+    await store.keys.revoke(first.caller.id, at=2.0)
+    assert await store.keys.ensure(wanted, name="env", at=3.0) == 0
+    assert await store.keys.list() == [second]
+
+
+async def test_a_key_can_be_changed(store: Store) -> None:
+    """Name, models and whether it works, each by itself."""
+    made = await store.keys.create(name="k", at=1.0)
+    assert await store.keys.change(made.caller.id, name="n", enabled=False)
+    assert await store.keys.change(made.caller.id, models=("m",))
+    assert not await store.keys.change(made.caller.id)
+    assert not await store.keys.change(KeyId("gone"), name="n")
+    (stored,) = await store.keys.list()
+    assert stored.caller == structs.replace(made.caller, name="n", enabled=False, models=("m",))
+
+
+async def test_keys_of_an_older_pepper_still_work(store: Store) -> None:
+    """A new pepper is for new keys; no caller notices."""
+    made = await store.keys.create(name="k", at=1.0)
+    peppers = store._vault.peppers | {2: b"new"}
+    book = KeyBook(Vault(store._vault.keyring, peppers))
+    book.replace(await store.keys.list())
+    assert Vault(store._vault.keyring, peppers).pepper_version == 2
+    assert book.find(made.key.reveal()) == made.caller
+    assert book.find("other") is None
