@@ -5,6 +5,7 @@ of looking them up in some state, and a request costs one plain call on its way 
 """
 
 import asyncio
+import gc
 import logging
 import signal
 from typing import cast
@@ -18,6 +19,7 @@ from app.settings import Settings
 from app.telemetry import logs
 
 DRAIN_SIGNAL = signal.SIGUSR1
+GARBAGE_MIN = 20_000
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class Application:
                 loop = asyncio.get_running_loop()
                 loop.add_signal_handler(DRAIN_SIGNAL, opened.in_flight.drain)
                 self._app = build(opened)
+                _settle_memory()
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
         except GatewayError as error:
@@ -52,6 +55,16 @@ class Application:
         finally:
             listener.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _settle_memory() -> None:
+    """Take what start-up made out of the garbage collector's sight, and let it look less often.
+
+    Calls make few cycles, and a collection that walks all modules costs more than they do.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_MIN, 20, 20)
 
 
 application = Application()

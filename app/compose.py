@@ -16,9 +16,9 @@ from typing import Final
 from litestar import Litestar
 from msgspec import structs
 
-from app import __version__
 from app.accounts.credentials import CredentialRenewer, RenewalNews, Timing
 from app.accounts.deadlines import RenewalPolicy
+from app.accounts.enrolment import whose
 from app.clock import SystemClock
 from app.dialects.catalog import Catalog
 from app.domain.account import AccountId, Secret
@@ -91,11 +91,7 @@ class Gateway:
             admission=self.admission,
             upstream=CodexHttp(
                 client=client,
-                identity=Identity(
-                    user_agent=settings.user_agent,
-                    originator=settings.originator,
-                    version=__version__,
-                ),
+                identity=Identity(user_agent=settings.user_agent, originator=settings.originator),
                 base_url=settings.upstream_base_url,
             ),
             renew=lambda account_id, generation: self.renewer.renew_now(
@@ -147,6 +143,8 @@ class Gateway:
         accounts = await self.store.accounts.list()
         runtime = await self.store.settings.load()
         self.keys.replace(await self.store.keys.list())
+        for gone in {state.account.id for state in self.pool.states} - {a.id for a in accounts}:
+            self.renewer.forget(gone)
         self.pool.apply(accounts, now=self.clock.now())
         for account in accounts:
             self.renewer.watch(account)
@@ -196,7 +194,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
         StateError: The store can't be opened.
     """
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(Store.open(settings))
+        store = await stack.enter_async_context(Store.open(settings, whose=whose))
         proxy_url = Secret(settings.proxy_url) if settings.proxy_url else None
         client = await stack.enter_async_context(
             HttpClient(proxy_url=proxy_url, ca_file=settings.ca_file)

@@ -27,6 +27,8 @@ _LINES_TOLD_MAX = 3
 """A file of so few lines is judged line by line, even if no line is an entry."""
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _BINARY = "\0"
+_NO_ACCOUNT = "there is no account in it"
+_BROKEN = object()
 
 
 class Fault(Struct, frozen=True):
@@ -209,21 +211,30 @@ def _lines(text: str) -> list[str]:
 
 
 def _parse_lines(text: str, name: str, found: _Found) -> None:
+    told = False
     for number, line in enumerate(_lines(text), 1):
         bare = line.strip().rstrip(",")
         if not bare or bare.startswith("#"):
             continue
-        if bare[0] in "[{":
-            document = _json(bare)
-            if document is None:
-                found.refuse(number, "not valid JSON", file=name)
-                continue
-            for entry in _entries(document, depth=0):
-                _take(entry, number, name, found)
-        else:
-            _take(bare, number, name, found)
+        for entry in _line_entries(bare):
+            told = True
+            _take(entry, number, name, found)
         if _stop(number, name, found):
             return
+    if not told:
+        found.refuse(0, _NO_ACCOUNT, file=name)
+
+
+def _line_entries(line: str) -> Iterator[object]:
+    """Yield the entries of one line; one that is no JSON but should be is `_BROKEN`."""
+    if line[0] not in "[{":
+        yield line
+        return
+    document = _json(line)
+    if document is None:
+        yield _BROKEN
+    else:
+        yield from _entries(document, depth=0)
 
 
 def _take_entries(entries: Iterator[object], name: str, found: _Found) -> None:
@@ -233,7 +244,7 @@ def _take_entries(entries: Iterator[object], name: str, found: _Found) -> None:
         if _stop(number, name, found):
             return
     if not number:
-        found.refuse(0, "there is no account in it", file=name)
+        found.refuse(0, _NO_ACCOUNT, file=name)
 
 
 def _stop(line: int, name: str, found: _Found) -> bool:
@@ -250,6 +261,8 @@ def _take(entry: object, line: int, name: str, found: _Found) -> None:
                 found.add(from_line(entry, fallback=fallback), line=line, file=name)
             case dict():
                 found.add(from_object(entry, fallback=fallback), line=line, file=name)
+            case _ if entry is _BROKEN:
+                found.refuse(line, "not valid JSON", file=name)
             case _:
                 raise Unusable("not an account: expected an object or a token")  # noqa: TRY301 - one place reports all
     except Unusable as error:

@@ -107,14 +107,15 @@ class Lane:
         self._clock = clock
         self._sleep = sleep
         self._lock = asyncio.Lock()
-        self._free_at: float | None = None
+        self._free_at = -math.inf
 
     async def __aenter__(self) -> None:
         await self._lock.acquire()
-        if self._free_at is None:
+        wait_s = self._free_at - self._clock.monotonic()
+        if wait_s <= 0:
             return
         try:
-            await self._sleep(max(0.0, self._free_at - self._clock.monotonic()))
+            await self._sleep(wait_s)
         except BaseException:
             self._lock.release()
             raise

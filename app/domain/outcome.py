@@ -48,6 +48,8 @@ class Broken(Struct, frozen=True):
     reason: str
     sent: bool
     """False only if it is certain that the request never left."""
+    silent: bool = False
+    """The upstream said nothing for too long."""
 
 
 class Unreachable(Struct, frozen=True):

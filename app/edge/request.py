@@ -4,7 +4,6 @@ The server in front parses HTTP but leaves some doors open that matter to whoeve
 proxy: two Host headers, none at all, a transfer coding that hides another. They end here.
 """
 
-import asyncio
 import re
 from secrets import token_hex
 from typing import Final, cast
@@ -13,6 +12,7 @@ from litestar.types import HTTPReceiveMessage, HTTPScope, Receive
 from msgspec import Struct
 
 from app.errors import InvalidRequest, PayloadTooLarge, RequestTimeout
+from app.relay.deadline import Deadline
 from app.wire.encoding import decode_body
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -84,7 +84,7 @@ async def read_body(head: Head, receive: Receive, *, bytes_max: int, timeout_s: 
     pieces: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(timeout_s):
+        with Deadline(timeout_s):
             while True:
                 message = cast("HTTPReceiveMessage", await receive())
                 if message["type"] == "http.disconnect":

@@ -7,7 +7,8 @@
 Rule 1: every change of health happens in this file.
 Rule 2: this file doesn't know what time it is; `now` is an argument (epoch seconds).
 Rule 3: `after` is total: any outcome in any health has an answer, and a test feeds it all.
-Rule 4: a rest only ever gets longer; a late success wakes nobody.
+Rule 4: a rest only ever gets longer; a late success wakes nobody, and neither does a renewal.
+Rule 5: what began before a rest makes it no longer: thirty streams cut at once are one event.
 """
 
 from random import Random
@@ -60,10 +61,8 @@ def after(state: AccountState, outcome: Outcome, *, now: float, rng: Random) -> 
             _rest_model(state, model, now + UNSUITED_REST_S, now=now)
         case Broken(reason=reason):
             state.failures += 1
-            state.strikes += 1
-            if state.strikes >= BREAKS_MAX:
-                rest = delay_s(state.strikes - 2, first_s=BURST_FIRST_S, max_s=BURST_MAX_S, rng=rng)
-                _rest(state, now + rest, reason)
+            if state.ready_at <= now:
+                _rest_from_breaks(state, reason, now=now, rng=rng)
         case Abandoned() | Misread() | Overloaded() | Refused() | Unreachable():
             pass
         case _:
@@ -79,11 +78,12 @@ def wake(state: AccountState, *, now: float) -> bool:
     return False
 
 
-def renewed(state: AccountState) -> None:
-    """Take an account back whose credential is new."""
+def renewed(state: AccountState, *, now: float) -> None:
+    """Take an account back whose credential is new; a rest that it was in goes on."""
     if state.health in (Health.EXPIRED, Health.BANNED):
-        state.health = Health.READY
-        state.reason = ""
+        resting = state.ready_at > now
+        state.health = Health.COOLING if resting else Health.READY
+        state.reason = "still resting" if resting else ""
 
 
 def expired(state: AccountState, reason: str, *, dead: bool) -> None:
@@ -116,26 +116,39 @@ def serves(state: AccountState, model: str, *, now: float) -> bool:
 
 
 def _rest_from_limit(state: AccountState, outcome: RateLimited, *, now: float, rng: Random) -> None:
+    model = outcome.model
+    rests_until = state.ready_at if model is None else state.model_ready_at.get(model, 0.0)
     if outcome.reset_at is not None:
         until = min(max(outcome.reset_at, now + REST_MIN_S), now + REST_MAX_S)
         until += rng.random() * min(5.0, 0.02 * (until - now))
+    elif rests_until > now:
+        return
     elif outcome.burst:
         state.strikes += 1
         until = now + delay_s(state.strikes, first_s=BURST_FIRST_S, max_s=BURST_MAX_S, rng=rng)
     else:
         until = now + REST_UNNAMED_S * (1.0 + 0.2 * rng.random())
-    if outcome.model is None:
-        _rest(state, until, "usage limit" if not outcome.burst else "burst limit")
+    if model is None:
+        _rest(state, until, "burst limit" if outcome.burst else "usage limit")
     else:
-        _rest_model(state, outcome.model, until, now=now)
+        _rest_model(state, model, until, now=now)
+
+
+def _rest_from_breaks(state: AccountState, reason: str, *, now: float, rng: Random) -> None:
+    state.strikes += 1
+    if state.strikes >= BREAKS_MAX:
+        turn = state.strikes - BREAKS_MAX + 1
+        rest_s = delay_s(turn, first_s=BURST_FIRST_S, max_s=BURST_MAX_S, rng=rng)
+        _rest(state, now + rest_s, reason)
 
 
 def _rest(state: AccountState, until: float, reason: str) -> None:
-    if state.health not in (Health.READY, Health.COOLING):
+    """Rest the account until then; one without a good credential rests unseen."""
+    if until <= state.ready_at:
         return
-    state.health = Health.COOLING
-    if until > state.ready_at:
-        state.ready_at = until
+    state.ready_at = until
+    if state.health in (Health.READY, Health.COOLING):
+        state.health = Health.COOLING
         state.reason = reason
 
 

@@ -11,14 +11,17 @@ from heapq import heappop, heappush
 from random import Random
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.domain.account import Account, AccountId
 from app.domain.call import Call
-from app.domain.outcome import Outcome, Succeeded
+from app.domain.outcome import Outcome, Succeeded, Unauthorized
 from app.pool import health
 from app.pool.affinity import AffinityTable
 from app.pool.selection import choose
 from app.pool.state import AccountState, Health
+
+PROSPECTS_MAX = 256
 
 
 class Lease(Struct, frozen=True):
@@ -46,6 +49,8 @@ class AccountPool:
         self._rng = rng
         self._affinity = affinity
         self._states: dict[AccountId, AccountState] = {}
+        self._leaving: dict[AccountId, AccountState] = {}
+        """Accounts that are gone but for calls in flight; who comes back brings them along."""
         self._ready: list[AccountState] = []
         self._place: dict[AccountId, int] = {}
         self._cooling: list[tuple[float, AccountId]] = []
@@ -53,6 +58,7 @@ class AccountPool:
         """The latest moment on the heap for each account, so that none is pushed twice."""
         self._leased: dict[int, AccountState] = {}
         self._number = 0
+        self._prospects: dict[tuple[str, frozenset[AccountId]], NotBefore] = {}
 
     def lease(
         self,
@@ -78,8 +84,22 @@ class AccountPool:
                 rng=self._rng,
             )
         if state is None:
-            return self._not_before(call, excluding, now)
+            return self.not_before(call, excluding=excluding, now=now)
         return self._take(state, call, now)
+
+    def not_before(self, call: Call, *, excluding: frozenset[AccountId], now: float) -> NotBefore:
+        """Say why nobody can take the call, which must be so.
+
+        A walk over all accounts; the answer is kept until an account changes or a rest ends, so
+        that a storm of calls that all find nobody costs one walk.
+        """
+        asked = (call.model, excluding)
+        kept = self._prospects.get(asked)
+        if kept is None or (kept.at is not None and kept.at <= now):
+            if len(self._prospects) >= PROSPECTS_MAX:
+                self._prospects.clear()
+            kept = self._prospects[asked] = self._look(call, excluding, now)
+        return kept
 
     def settle(self, lease: Lease, outcome: Outcome, *, now: float) -> None:
         """Give the lease back with what the attempt showed. A second settling is a defect."""
@@ -88,10 +108,11 @@ class AccountPool:
         if isinstance(outcome, Succeeded) and outcome.usage is not None:
             state.tokens += outcome.usage.total
         # A refusal of a credential that has been replaced since says nothing about the new one.
-        if lease.account.credential.generation == state.account.credential.generation:
+        used, current = lease.account.credential, state.account.credential
+        if used.generation == current.generation or not isinstance(outcome, Unauthorized):
             health.after(state, outcome, now=now, rng=self._rng)
-        elif isinstance(outcome, Succeeded):
-            state.strikes = 0
+        if not state.in_flight and self._leaving.get(state.account.id) is state:
+            del self._leaving[state.account.id]
         self._file(state)
 
     def bind(self, key: str, account_id: AccountId, *, now: float) -> None:
@@ -102,22 +123,29 @@ class AccountPool:
         """Take over the accounts as the store has them: new, changed and gone."""
         wanted = {account.id: account for account in accounts if account.enabled}
         for gone in [known for known in self._states if known not in wanted]:
-            self._unfile(self._states.pop(gone))
+            self._dismiss(gone)
         for account in wanted.values():
             self.put(account, now=now)
 
     def put(self, account: Account, *, now: float) -> None:
-        """Take over one account; a newer credential takes an expired account back."""
+        """Take over one account; a newer credential takes an expired account back.
+
+        An older credential than the known one is not gone back to; the rest of the account is
+        taken over all the same.
+        """
+        if not account.enabled:
+            self._dismiss(account.id)
+            return
         state = self._states.get(account.id)
         if state is None:
-            state = self._states[account.id] = AccountState(account)
-        else:
-            newer = account.credential.generation > state.account.credential.generation
-            if account.credential.generation < state.account.credential.generation:
-                return
-            state.account = account
-            if newer:
-                health.renewed(state)
+            state = self._leaving.pop(account.id, None) or AccountState(account)
+            self._states[account.id] = state
+        credential = state.account.credential
+        if account.credential.generation < credential.generation:
+            account = replace(account, credential=credential)
+        state.account = account
+        if account.credential.generation > credential.generation:
+            health.renewed(state, now=now)
         expires_at = account.credential.expires_at
         if expires_at is not None and expires_at <= now and state.health is Health.READY:
             health.expired(state, "access token expired", dead=False)
@@ -143,6 +171,12 @@ class AccountPool:
     def states(self) -> Iterable[AccountState]:
         """All accounts, for those who show them; read only."""
         return self._states.values()
+
+    def has_room(self, *, now: float) -> bool:
+        """Tell whether any account at all can take a call now, if it serves the call's model."""
+        if self._cooling:
+            self._wake(now)
+        return bool(self._ready)
 
     @property
     def leases(self) -> int:
@@ -180,14 +214,12 @@ class AccountPool:
                     return state
         return None
 
-    def _not_before(self, call: Call, excluding: frozenset[AccountId], now: float) -> NotBefore:
-        """Say why nobody can take the call: a walk over all accounts, off the usual path."""
+    def _look(self, call: Call, excluding: frozenset[AccountId], now: float) -> NotBefore:
         at: float | None = None
         busy = False
         for state in self._states.values():
             account = state.account
-            tried = account.id in excluding and state.health is Health.READY
-            if tried or (account.models and call.model not in account.models):
+            if account.id in excluding or (account.models and call.model not in account.models):
                 continue
             if state.health is Health.READY and health.serves(state, call.model, now=now):
                 busy = True
@@ -208,7 +240,8 @@ class AccountPool:
     def _file(self, state: AccountState) -> None:
         """Put the account where its health and its load say that it belongs."""
         account_id = state.account.id
-        if account_id not in self._states:
+        self._prospects.clear()
+        if self._states.get(account_id) is not state:
             return
         if state.health is Health.READY and not state.full:
             if account_id not in self._place:
@@ -220,7 +253,16 @@ class AccountPool:
             self._wakes[account_id] = state.ready_at
             heappush(self._cooling, (state.ready_at, account_id))
 
+    def _dismiss(self, account_id: AccountId) -> None:
+        state = self._states.pop(account_id, None)
+        if state is None:
+            return
+        self._unfile(state)
+        if state.in_flight:
+            self._leaving[account_id] = state
+
     def _unfile(self, state: AccountState) -> None:
+        self._prospects.clear()
         place = self._place.pop(state.account.id, None)
         if place is None:
             return

@@ -1,11 +1,13 @@
 """Finds each call an account, and a place in the line if all of them are busy.
 
-The line is first come, first served and woken by events: whoever settles a lease hands the
-freed place to the first waiter that can use it. Nothing polls and nobody overtakes.
+The line is first come, first served: whoever settles a lease hands the freed place to the first
+waiter that can use it, and so does the end of a rest. Nothing polls and nobody overtakes. A waiter
+that no account can serve now (its model rests) holds up nobody who asks for another model.
 """
 
 import asyncio
 from collections import OrderedDict
+from typing import Final
 
 from msgspec import Struct
 
@@ -15,6 +17,9 @@ from app.domain.outcome import Abandoned, Outcome
 from app.errors import CapacityError
 from app.pool.pool import AccountPool, Lease, NotBefore
 from app.ports import Clock
+
+WAKE_SLACK_S: Final = 0.01
+"""Waited beyond the end of a rest, so that a timer that rings early does not ring in vain."""
 
 
 class _Waiter(Struct):
@@ -46,17 +51,26 @@ class Admission:
         call: Call,
         *,
         excluding: frozenset[AccountId] = frozenset(),
+        avoiding: frozenset[AccountId] = frozenset(),
         preferring: AccountId | None = None,
     ) -> Lease:
         """Return a lease, after a wait in line if it must be.
+
+        Accounts in `excluding` are never leased, those in `avoiding` only if no other one can
+        be leased at once, and `preferring` before all others.
 
         Raises:
             CapacityError: `pool_empty`, `usage_limit_reached` or `pool_busy`; it says when to
                 come back.
         """
+        if self._line:
+            self.serve_line()
+        now = self._clock.now()
         found = self._pool.lease(
-            call, excluding=excluding, preferring=preferring, now=self._clock.now()
+            call, excluding=excluding | avoiding, preferring=preferring, now=now
         )
+        if avoiding and not isinstance(found, Lease):
+            found = self._pool.lease(call, excluding=excluding, now=now)
         if isinstance(found, Lease):
             return found
         return await self._wait(call, excluding, found)
@@ -70,64 +84,72 @@ class Admission:
     def serve_line(self) -> None:
         """Hand out what has become free, in the order of the line."""
         now = self._clock.now()
+        if not self._pool.has_room(now=now):
+            return
+        in_vain: set[str] = set()
         for number, waiter in list(self._line.items()):
-            if waiter.granted.done():
+            model = waiter.call.model
+            if model in in_vain:
                 continue
             found = self._pool.lease(waiter.call, excluding=waiter.excluding, now=now)
             if isinstance(found, Lease):
                 del self._line[number]
                 waiter.granted.set_result(found)
+                if not self._pool.has_room(now=now):
+                    return
             elif not waiter.excluding:
-                return
+                in_vain.add(model)
 
     async def _wait(self, call: Call, excluding: frozenset[AccountId], found: NotBefore) -> Lease:
-        deadline = self._clock.now() + self._queue_wait_s
-        while True:
-            now = self._clock.now()
-            wait_s = self._wait_s(found, now, deadline)
-            lease = await self._stand(call, excluding, wait_s)
-            if lease is not None:
-                return lease
-            again = self._pool.lease(call, excluding=excluding, now=self._clock.now())
-            if isinstance(again, Lease):
-                return again
-            found = again
-
-    def _wait_s(self, found: NotBefore, now: float, deadline: float) -> float:
-        """Return how long to stand in line, or say why that would be in vain."""
-        if not found.busy and found.at is None:
-            raise CapacityError(
-                "No usable account is configured for this model.", code="pool_empty"
-            )
-        if not found.busy and found.at is not None and found.at > deadline:
-            raise CapacityError(
-                "Every account is at its usage limit.",
-                status=429,
-                code="usage_limit_reached",
-                type="usage_limit_reached",
-                retry_after_s=max(1.0, found.at - now),
-                resets_at=found.at,
-            )
-        if now >= deadline or len(self._line) >= self._queue_max:
-            raise CapacityError("All accounts are at their concurrency limit.", retry_after_s=1.0)
-        return (deadline if found.at is None else min(deadline, found.at + 0.01)) - now
-
-    async def _stand(
-        self, call: Call, excluding: frozenset[AccountId], wait_s: float
-    ) -> Lease | None:
+        deadline = self._clock.monotonic() + self._queue_wait_s
+        wait_s = self._wait_s(found, deadline)
+        if len(self._line) >= self._queue_max:
+            raise _busy()
         self._number += 1
         number = self._number
         granted: asyncio.Future[Lease] = asyncio.get_running_loop().create_future()
         self._line[number] = _Waiter(call, excluding, granted)
         try:
-            async with asyncio.timeout(max(0.0, wait_s)):
-                return await granted
-        except TimeoutError:
-            return granted.result() if granted.done() and not granted.cancelled() else None
+            while not granted.done():
+                await asyncio.wait((granted,), timeout=wait_s)
+                self.serve_line()
+                if not granted.done():
+                    now = self._clock.now()
+                    found = self._pool.not_before(call, excluding=excluding, now=now)
+                    wait_s = self._wait_s(found, deadline)
         except asyncio.CancelledError:
             # The place may have been handed over in the very moment in which the caller left.
-            if granted.done() and not granted.cancelled():
+            if granted.done():
                 self.settle(granted.result(), Abandoned())
             raise
         finally:
             self._line.pop(number, None)
+        return granted.result()
+
+    def _wait_s(self, found: NotBefore, deadline: float) -> float:
+        """Return how long to stand in line, or say why that would be in vain."""
+        left_s = deadline - self._clock.monotonic()
+        if found.at is None:
+            if not found.busy:
+                raise CapacityError(
+                    "No usable account is configured for this model.", code="pool_empty"
+                )
+            until_s = left_s
+        else:
+            until_s = found.at - self._clock.now()
+            if not found.busy and until_s > left_s:
+                raise CapacityError(
+                    "Every account is at its usage limit.",
+                    status=429,
+                    code="usage_limit_reached",
+                    type="usage_limit_reached",
+                    retry_after_s=max(1.0, until_s),
+                    resets_at=found.at,
+                )
+        if left_s <= 0:
+            raise _busy()
+        return min(left_s, max(until_s, 0.0) + WAKE_SLACK_S)
+
+
+def _busy() -> CapacityError:
+    return CapacityError("All accounts are at their concurrency limit.", retry_after_s=1.0)

@@ -8,22 +8,31 @@ its caller has seen nothing before that.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from random import Random
 from typing import Protocol, TypeVar, assert_never
 
 from msgspec import Struct, structs
 
-from app.dialects.responses.encrypted import without
+from app.dialects.responses.encrypted import fingerprint, without
 from app.domain.account import Account, AccountId
 from app.domain.call import Call
-from app.domain.outcome import Abandoned, Broken, Outcome, Unreachable
+from app.domain.outcome import (
+    Abandoned,
+    Broken,
+    Outcome,
+    RateLimited,
+    Succeeded,
+    Unreachable,
+)
 from app.errors import CapacityError, GatewayError, UpstreamProtocolError
 from app.pool.pool import AccountPool, Lease
 from app.ports import Clock, Observer, Upstream, UpstreamFailure, UpstreamReply
 from app.relay.admission import Admission
+from app.relay.deadline import Deadline
 from app.relay.diagnosis import diagnose, read
 from app.relay.reply import Batch, Reply, Terms
-from app.relay.verdict import GiveUp, Renew, Strip, TryAgain, TryAnother, judge
+from app.relay.verdict import GiveUp, Renew, Strip, TryAgain, TryAnother, judge, last_word
 
 
 class RelaySettings(Struct, frozen=True):
@@ -116,7 +125,10 @@ class Relay:
         preferring, search.preferring = search.preferring, None
         try:
             return await self._admission.lease(
-                call, excluding=search.excluding, preferring=preferring
+                call,
+                excluding=search.excluding,
+                avoiding=search.avoiding,
+                preferring=preferring,
             )
         except CapacityError as error:
             # Every account was tried and failed: how they failed says more than that none is left.
@@ -128,14 +140,17 @@ class Relay:
         """Do what the verdict on a failed attempt says; return the call to try again."""
         account_id = lease.account.id
         attempts_max = self.settings.attempts_max
-        search.last_word = _last_word(outcome, attempts_max, self._rng)
+        search.last_word = last_word(outcome, rng=self._rng)
         verdict = judge(outcome, attempt=search.attempt, attempts_max=attempts_max, rng=self._rng)
         match verdict:
             case GiveUp():
                 raise verdict.error
             case TryAnother():
-                search.excluding |= {account_id}
+                # An account at a limit rests: once its rest is over, it may serve this call too.
+                if not isinstance(outcome, RateLimited):
+                    search.excluding |= {account_id}
             case TryAgain():
+                search.avoiding |= {account_id}
                 await asyncio.sleep(verdict.after_s)
             case Renew():
                 if account_id not in search.renewed and await self._renewed(lease):
@@ -158,7 +173,7 @@ class Relay:
         upstream: UpstreamReply | None = None
         outcome: Outcome
         try:
-            async with asyncio.timeout(self.settings.first_event_timeout_s):
+            with Deadline(self.settings.first_event_timeout_s) as deadline:
                 opened_at = self._clock.monotonic()
                 upstream = await self._upstream.send(lease.account, self._addressed(call, lease))
                 if upstream.status != 200:
@@ -167,7 +182,7 @@ class Relay:
                     outcome = Unreachable("the reply is no event stream")
                 else:
                     reply = self._reply(upstream, call, lease, opened_at)
-                    failed = await reply.begin()
+                    failed = await reply.begin(deadline)
                     if failed is None:
                         return reply
                     outcome = failed
@@ -176,7 +191,7 @@ class Relay:
         except UpstreamProtocolError as error:
             outcome = Broken(error.message, sent=True)
         except TimeoutError:
-            outcome = Broken("no event within the first-event timeout", sent=True)
+            outcome = Broken("silent before any content", sent=True, silent=True)
         except BaseException:
             self._settle(call, lease, reply, Abandoned())
             await _drop(reply, upstream)
@@ -192,32 +207,29 @@ class Relay:
             return reply
         size = 0
         try:
-            while (batch := await reply.read()) is not None:
+            while (batch := await _next(reply)) is not None:
                 size += len(batch.raw)
                 if size > self.settings.reply_bytes_max:
                     raise UpstreamProtocolError("The reply is larger than can be collected.")
                 fold.feed(batch)
-        except GatewayError:
-            if reply.outcome is None:
-                raise
-            return reply.outcome
         finally:
             await reply.close()
-        if reply.failed is not None and reply.outcome is not None:
-            return reply.outcome
-        return fold
+        if isinstance(reply.outcome, Succeeded):
+            return fold
+        assert reply.outcome is not None  # noqa: S101 - `close` has settled it
+        return reply.outcome
 
     def _reply(self, upstream: UpstreamReply, call: Call, lease: Lease, opened_at: float) -> Reply:
         settings = self.settings
         account_id = lease.account.id
 
-        def found(fingerprint: str) -> None:
-            key = f"{call.caller_id}:{fingerprint}"
+        def found(name: str) -> None:
+            key = f"{call.caller_id}:{name}"
             self._pool.bind(key, account_id, now=self._clock.now())
 
         for name, value in upstream.headers:
             if name == TURN_STATE:
-                found(value)
+                found(fingerprint(value))
         return Reply(
             upstream,
             model=call.model,
@@ -234,7 +246,8 @@ class Relay:
         """Return the call as it may be sent to this account: another one's state stays here."""
         for name, value in call.headers:
             if name == TURN_STATE:
-                owner = self._pool.owner(f"{call.caller_id}:{value}", now=self._clock.now())
+                key = f"{call.caller_id}:{fingerprint(value)}"
+                owner = self._pool.owner(key, now=self._clock.now())
                 if owner != lease.account.id:
                     kept = tuple(pair for pair in call.headers if pair[0] != TURN_STATE)
                     return structs.replace(call, headers=kept)
@@ -243,11 +256,12 @@ class Relay:
     async def _refusal(self, upstream: UpstreamReply, call: Call) -> Outcome:
         """Read an error reply as far as it matters, and judge it."""
         body = b""
-        while len(body) < self.settings.error_body_bytes_max:
-            piece = await upstream.read()
-            if piece is None:
-                break
-            body += piece
+        with suppress(UpstreamFailure):  # half a refusal is one: its status has been said
+            while len(body) < self.settings.error_body_bytes_max:
+                piece = await upstream.read()
+                if piece is None:
+                    break
+                body += piece
         fault = read(upstream.status, upstream.headers, body)
         return diagnose(fault, model=call.model, now=self._clock.now())
 
@@ -277,6 +291,7 @@ class _Search(Struct):
 
     attempt: int = 0
     excluding: frozenset[AccountId] = frozenset()
+    avoiding: frozenset[AccountId] = frozenset()
     preferring: AccountId | None = None
     renewed: frozenset[AccountId] = frozenset()
     last_word: GatewayError | None = None
@@ -285,9 +300,9 @@ class _Search(Struct):
 def _is_stream(upstream: UpstreamReply) -> bool:
     """Tell whether a 200 is an event stream and not a page or a document in its place."""
     for name, value in upstream.headers:
-        if name == "content-type":
-            return value.startswith("text/event-stream")
-        if name == "content-encoding" and value != "identity":
+        if name == "content-type" and not value.lower().startswith("text/event-stream"):
+            return False
+        if name == "content-encoding" and value.lower() != "identity":
             return False
     return True
 
@@ -298,12 +313,12 @@ def _of_transport(failure: UpstreamFailure) -> Outcome:
     return Broken(failure.reason, sent=failure.sent)
 
 
-def _last_word(outcome: Outcome, attempts_max: int, rng: Random) -> GatewayError:
-    """Return the error of a call whose last attempt showed `outcome`."""
-    verdict = judge(outcome, attempt=attempts_max, attempts_max=attempts_max, rng=rng)
-    if isinstance(verdict, GiveUp):
-        return verdict.error
-    return GatewayError("The request's encrypted content could not be verified.", status=400)
+async def _next(reply: Reply) -> Batch | None:
+    """Return the next events, None at the reply's end, whether it is a good one or a break."""
+    try:
+        return await reply.read()
+    except GatewayError:
+        return None
 
 
 async def _drop(reply: Reply | None, upstream: UpstreamReply | None) -> None:

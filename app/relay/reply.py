@@ -18,6 +18,7 @@ from app.domain.outcome import Abandoned, Broken, Outcome, Succeeded
 from app.domain.usage import Usage
 from app.errors import GatewayError, StreamIncomplete, UpstreamProtocolError, UpstreamTimeout
 from app.ports import Clock, UpstreamFailure, UpstreamReply
+from app.relay.deadline import Deadline
 from app.relay.diagnosis import Fault, diagnose
 from app.relay.silence import Silence
 from app.wire.sse import SseDecoder, SseEvent
@@ -101,11 +102,14 @@ class Reply:
         """The upstream's response headers."""
         return list(self._upstream.headers)
 
-    async def begin(self) -> Outcome | None:
+    async def begin(self, deadline: Deadline) -> Outcome | None:
         """Hold the prelude back until there is content: None, or what went wrong before it.
 
+        `deadline` is that of the first event; once it is there, the next ones have the idle
+        timeout each, because a model that has begun to reason may be silent for minutes.
+
         Raises:
-            UpstreamFailure: The stream broke before content.
+            UpstreamFailure, UpstreamProtocolError: The stream broke before content.
         """
         size = 0
         while size <= self._terms.prelude_bytes_max:
@@ -118,6 +122,7 @@ class Reply:
             if self.failed is not None:
                 return self._conclude(self._failure(self.failed))
             size += len(batch.raw)
+            deadline.restart(self._terms.idle_timeout_s)
         self._begun = True
         self.begun_after_s = self._clock.monotonic() - self._opened_at
         if self.failed is not None and self.ended:
@@ -136,8 +141,9 @@ class Reply:
             return None
         silence = self._silence
         if silence is None:
-            silence = self._silence = Silence(self._terms.idle_timeout_s)
-        silence.waiting = True
+            limit_s = AFTERMATH_S if self.failed else self._terms.idle_timeout_s
+            silence = self._silence = Silence(limit_s)
+        silence.wait()
         try:
             batch, _ = await self._next()
         except UpstreamFailure as failure:
@@ -147,14 +153,13 @@ class Reply:
         except asyncio.CancelledError:
             if not silence.broke():
                 raise
-            self._cut(UpstreamTimeout(_SILENT), "idle timeout")
+            self._cut(UpstreamTimeout(_SILENT), "idle timeout", silent=True)
         else:
             if batch is not None:
-                silence.heard()
                 return batch
             self._cut(StreamIncomplete(_CUT), "ended without a terminal event")
         finally:
-            silence.waiting = False
+            silence.waiting_since = 0.0
         return None
 
     def abandon(self) -> None:
@@ -230,16 +235,17 @@ class Reply:
                 self._conclude(self._failure(self.failed))
             return True
         self.ended = True
+        self.failed = None  # whatever an `error` event said before, the upstream got over it
         self.usage = usage_of(data)
         waited_s = self._clock.monotonic() - self._opened_at
         first_event_s = self.begun_after_s if self._begun else waited_s
         self._conclude(Succeeded(first_event_s, self.usage))
         return True
 
-    def _cut(self, error: GatewayError, reason: str) -> None:
+    def _cut(self, error: GatewayError, reason: str, *, silent: bool = False) -> None:
         """End a reply whose stream is over: well, if an `error` event was its last word."""
         if self.failed is None:
-            self._conclude(Broken(reason, sent=True))
+            self._conclude(Broken(reason, sent=True, silent=silent))
             raise error
         self.ended = True
         self._conclude(self._failure(self.failed))

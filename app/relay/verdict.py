@@ -22,7 +22,7 @@ from app.domain.outcome import (
     Unreachable,
     Unsuited,
 )
-from app.errors import GatewayError, UpstreamError, UpstreamRefused
+from app.errors import GatewayError, UpstreamError, UpstreamRefused, UpstreamTimeout
 from app.pool.backoff import delay_s
 
 OVERLOAD_FIRST_S: Final = 0.2
@@ -34,7 +34,7 @@ class TryAnother(Struct, frozen=True):
 
 
 class TryAgain(Struct, frozen=True):
-    """Make the next attempt after `after_s` seconds; the same account may serve it."""
+    """Make the next attempt after `after_s` seconds, on another account if one is free."""
 
     after_s: float
 
@@ -71,16 +71,33 @@ def judge(outcome: Outcome, *, attempt: int, attempts_max: int, rng: Random) -> 
             return TryAgain(wait)
         case RateLimited() | Unauthorized() | Unsuited() | Broken() if not last:
             return TryAnother()
+        case Unsuited(reason=reason):
+            return GiveUp(UpstreamRefused(reason, status=404, code="model_not_found"))
+        case Broken(silent=True):
+            return GiveUp(UpstreamTimeout("The upstream was silent for too long."))
         case RateLimited():
             return GiveUp(_exhausted("Every account that was tried is at a limit.", status=429))
         case Overloaded(reason=reason):
             return GiveUp(_exhausted(f"The upstream is overloaded: {reason}", status=503))
-        case Unauthorized() | Unsuited() | Unreachable() | Broken():
+        case Unauthorized() | Unreachable() | Broken():
             return GiveUp(_exhausted("Every attempt to reach the upstream failed.", status=502))
         case Succeeded() | Abandoned():
             raise AssertionError(f"{type(outcome).__name__} ends no attempt before it has begun")
         case _:
             assert_never(outcome)
+
+
+def last_word(outcome: Outcome, *, rng: Random) -> GatewayError:
+    """Return the error of a call that ends with `outcome` because no account is left for it."""
+    if isinstance(outcome, Misread):
+        return UpstreamRefused(
+            "The encrypted content in the request could not be verified.",
+            status=outcome.status,
+            code="invalid_encrypted_content",
+        )
+    verdict = judge(outcome, attempt=1, attempts_max=1, rng=rng)
+    assert isinstance(verdict, GiveUp), outcome  # noqa: S101 - nothing else is left
+    return verdict.error
 
 
 def _refusal(outcome: Refused) -> GatewayError:

@@ -71,9 +71,7 @@ def through_gateway(gateway: Gateway, kind: UpstreamKind) -> list[Lane]:
     ]
 
 
-def forwarded(
-    program: ProgramName, port: int, upstream: Upstream, process: Program | None
-) -> Lane:
+def forwarded(program: ProgramName, port: int, upstream: Upstream, process: Program | None) -> Lane:
     """The lane of nginx, or of nothing at all: what the gateway would send upstream."""
     requests = tuple(
         _request("/backend-api/codex/responses", _account_headers(account), _UPSTREAM_BODY)

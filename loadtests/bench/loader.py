@@ -119,8 +119,9 @@ class StreamCaller(asyncio.Protocol):
             self._sequence += 1
             if int(number) != self._sequence:
                 self._fault = "events lost or reordered"
+        if not self._terminal:
+            self._terminal = any(end in body for end in _ENDS)
         if not stamps:
-            self._terminal = self._terminal or any(end in body for end in _ENDS)
             return
         tally = self._tally
         if not self._deltas and tally.recording:

@@ -7,6 +7,7 @@ is itself on that core: every thread of the child inherits it.
 """
 
 import os
+import random
 import resource
 import signal
 import socket
@@ -23,6 +24,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 START_S: Final = 30.0
 STOP_S: Final = 10.0
 LOG_LINES: Final = 20
+PORTS: Final = (20_000, 32_000)
+PORTS_TRIED: Final = 100
 CPUCLOCK_SCHED: Final = 2
 """The clock of a process that counts the time it was on a core (linux/posix-timers.h)."""
 
@@ -70,11 +73,18 @@ def allow_many_files() -> int:
 
 
 def free_port() -> int:
-    """A port of the loopback that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback that nobody has, below those that outgoing connections take."""
+    for port in random.sample(range(*PORTS), PORTS_TRIED):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                continue
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ProgramFailed(f"{PORTS_TRIED} ports between {PORTS[0]} and {PORTS[1]} are all taken")
 
 
 class Program:

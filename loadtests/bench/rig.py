@@ -23,6 +23,11 @@ from loadtests.bench.upstream import Upstream
 
 LOAD_SHARE_MAX: Final = 0.9
 """Over this share of its core the loader or the simulator may be what is slow."""
+LOAD_SHARE_AIM: Final = 0.7
+"""Where a load that is to be found stops growing: above it, waiting for the loader counts too."""
+
+
+SHARE_MIN: Final = 0.01
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -35,8 +40,6 @@ class Plan(msgspec.Struct, frozen=True):
     streams: int = 200
     pace: float = 50.0
     """Events a second of each stream."""
-    requests_per_s: float = 500.0
-    connections: int = 16
     share: float = 0.6
     """Load of the program's core at which latency is measured."""
     held: int = 2000
@@ -51,7 +54,6 @@ QUICK: Final = Plan(
     seconds=1.0,
     warm_s=0.4,
     streams=100,
-    requests_per_s=200,
     held=200,
     held_open_s=1.0,
     held_s=1.0,
@@ -107,18 +109,34 @@ class Rig:
         before = self._read(process, tally)
         await asyncio.sleep(seconds)
         after = self._read(process, tally)
-        wall_s, cpu_s, load_cpu_s, events, reads = (b - a for a, b in zip(before, after, strict=True))
+        wall_s, cpu_s, load_cpu_s, events, reads = (
+            b - a for a, b in zip(before, after, strict=True)
+        )
         return Sample(wall_s, cpu_s, load_cpu_s, int(events), int(reads))
 
-    def judge(self, lane: Lane, scenario: str, sample: Sample, tally: Tally | None) -> None:
-        """Book the share of the loader's core, and what makes the sample invalid."""
-        where = f"{scenario}, {lane.upstream}, {lane.name}"
+    def room(self, sample: Sample) -> float:
+        """By how much the load may grow until one of the two cores is as busy as is wanted."""
+        return min(
+            self.plan.share / max(sample.share, SHARE_MIN),
+            LOAD_SHARE_AIM / max(sample.load_share, SHARE_MIN),
+        )
+
+    def where(self, lane: Lane, scenario: str) -> str:
+        """What a fault begins with."""
+        return f"{scenario}, {lane.upstream}, {lane.name}"
+
+    def judge(self, lane: Lane, scenario: str, sample: Sample) -> None:
+        """Book how busy both cores were, which may make the sample invalid."""
         self.book.add(lane.key(scenario, "load_share"), sample.load_share)
         self.book.add(lane.key(scenario, "share"), sample.share)
         if sample.load_share > LOAD_SHARE_MAX and not self.cores.shared:
-            self.book.fault(f"{where}: the loader's core was over {LOAD_SHARE_MAX:.0%} busy")
-        for fault, count in tally.faults.items() if tally else ():
-            self.book.fault(f"{where}: {count} of {tally.begun if tally else 0} streams: {fault}")
+            busy = f"the loader's core was over {LOAD_SHARE_MAX:.0%} busy"
+            self.book.fault(f"{self.where(lane, scenario)}: {busy}")
+
+    def blame(self, lane: Lane, scenario: str, tally: Tally) -> None:
+        """Book what went wrong with streams or requests."""
+        for fault, count in tally.faults.items():
+            self.book.fault(f"{self.where(lane, scenario)}: {count} of {tally.begun}: {fault}")
 
     def _read(self, process: Program | None, tally: Tally) -> tuple[float, ...]:
         return (

@@ -30,6 +30,7 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     events_per_s: NotNegative | None = None
     delta_chars: Annotated[int, msgspec.Meta(ge=1)] = 4
     burst: bool = False
+    stepwise: bool = False
     reasoning_silence_s: NotNegative = 0
     time_scale: NotNegative = 1
     post_terminal_linger_ms: NotNegative = 0

@@ -120,6 +120,8 @@ async def _answer(
             command = msgspec.json.decode(body, type=Command)
             apply(world, command)
             await listener(command)
+        case "POST", "step":
+            return {"streams": world.wheel.turnstile.step()}
         case _:
             return None
     return {"ok": True}

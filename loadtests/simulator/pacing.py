@@ -14,6 +14,24 @@ from collections.abc import Callable
 TICK_S = 0.001
 
 
+class Turnstile:
+    """Holds streams back, each before its next event, until a test lets them through."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Callable[[], None]] = []
+
+    def wait(self, call: Callable[[], None]) -> None:
+        """Call back when the next step is allowed."""
+        self._waiting.append(call)
+
+    def step(self) -> int:
+        """Let every waiting stream go on once; returns how many waited."""
+        waiting, self._waiting = self._waiting, []
+        for call in waiting:
+            call()
+        return len(waiting)
+
+
 class Wheel:
     """Calls back at monotonic times, never early, at most a tick or so late."""
 
@@ -24,6 +42,7 @@ class Wheel:
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = math.inf
         self._closed = False
+        self.turnstile = Turnstile()
 
     def at(self, when: float, call: Callable[[], None]) -> None:
         """Call back at `when` (as `time.monotonic` counts)."""

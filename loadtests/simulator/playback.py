@@ -163,6 +163,10 @@ class Playback:
         if self.delivered == self._knobs.cut_after_events:
             self._release()
             raise Cut
+        if self._knobs.stepwise:
+            self._release()
+            self._wheel.turnstile.wait(self._step)
+            return True
         if wait_s > 0:
             self._release()
             self._wait(wait_s)

@@ -354,6 +354,19 @@ async def test_a_token_refused_while_its_renewal_is_uncertain_is_not_saved_any_l
     assert world.exchanges() == 2
 
 
+async def test_news_of_an_account_does_not_cut_the_wait_for_an_unknown_outcome(world):
+    """Whatever changes beside the refresh token, that one may still be spent."""
+    row = world.add(left_s=100)
+    world.server.before = [RenewalUnknown("silence")]
+    await world.start()
+    sooner = structs.replace(row.credential, expires_at=world.clock.now())
+    world.renewer.watch(structs.replace(row, credential=sooner))
+    await world.clock.advance(59)
+    assert world.exchanges() == 1
+    await world.clock.advance(2)
+    assert world.exchanges() == 2
+
+
 async def test_a_refusal_right_after_a_renewal_is_no_reason_for_another(world):
     """A second exchange would not cure what the first did not."""
     world.add()
@@ -422,8 +435,10 @@ async def test_an_older_copy_of_an_account_is_ignored(world):
     row = world.add()
     await world.start()
     first = await world.now()
+    steps = len(world.store.steps)
     world.renewer.watch(row)
-    assert await world.renewer.renew_now("a1", generation=0) == first
+    assert await world.now() == first
+    assert len(world.store.steps) == steps
 
 
 async def test_what_changes_beside_the_credential_is_taken_over(world):

@@ -350,9 +350,10 @@ async def test_the_accounts_own_proxy_comes_first():
 
 async def test_a_socks_proxy_resolves_the_issuers_name():
     """It is given the name, so nothing about the issuer is asked of our own network."""
-    asked = []
+    asked, serving = [], []
 
     async def serve(reader, writer):
+        serving.append(asyncio.current_task())
         await reader.readexactly(3)
         writer.write(b"\x05\x00")
         head = await reader.readexactly(5)
@@ -363,12 +364,14 @@ async def test_a_socks_proxy_resolves_the_issuers_name():
         writer.write(http(200, b'{"access_token":"at-1"}'))
         await reader.read()
         writer.close()
+        await writer.wait_closed()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
         proxy = f"socks5://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
         tokens = await server("http://issuer.invalid", proxy_url=Secret(proxy)).renew(
             RT, proxy_url=None
         )
+        await asyncio.gather(*serving)
     assert tokens.access_token == Secret("at-1")
     assert asked == [b"issuer.invalid"]
 

@@ -39,21 +39,22 @@ def of_event(data: bytes) -> str | None:
         item = _EVENT.decode(data).item
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return _fingerprint(item.encrypted_content) if item and item.encrypted_content else None
+    return fingerprint(item.encrypted_content) if item and item.encrypted_content else None
 
 
 def of_input(items: bytes | Raw) -> tuple[str, ...]:
     """Return the fingerprints of a request's encrypted items, the latest first."""
-    found: list[str] = []
     try:
-        for raw in reversed(_ITEMS.decode(items)):
-            content = _ITEM.decode(raw).encrypted_content if _MARK in bytes(raw) else None
-            if content:
-                found.append(_fingerprint(content))
-                if len(found) == FINGERPRINTS_MAX:
-                    break
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
+        raws = _ITEMS.decode(items)
+    except msgspec.DecodeError:
+        return ()
+    found: list[str] = []
+    for raw in reversed(raws):
+        content = _encrypted(raw)
+        if content:
+            found.append(fingerprint(content))
+            if len(found) == FINGERPRINTS_MAX:
+                break
     return tuple(found)
 
 
@@ -67,19 +68,23 @@ def without(body: bytes) -> bytes:
         items = _ITEMS.decode(top["input"])
     except (KeyError, msgspec.DecodeError):
         return body
-    kept = [raw for raw in items if _MARK not in bytes(raw) or not _readable(raw)]
+    kept = [raw for raw in items if not _encrypted(raw)]
     if len(kept) == len(items):
         return body
     top["input"] = Raw(msgspec.json.encode(kept))
     return msgspec.json.encode(top)
 
 
-def _readable(raw: Raw) -> bool:
-    try:
-        return bool(_ITEM.decode(raw).encrypted_content)
-    except msgspec.DecodeError:
-        return False
-
-
-def _fingerprint(content: str) -> str:
+def fingerprint(content: str) -> str:
+    """Return a short name for what only one account can read; it says nothing of the content."""
     return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _encrypted(raw: Raw) -> str | None:
+    """Return an item's encrypted content; most items have none and are not decoded for it."""
+    if _MARK not in bytes(raw):
+        return None
+    try:
+        return _ITEM.decode(raw).encrypted_content
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,92 @@
+"""What the gateway is held to: ratios to nginx in the same run, and a few plain bounds.
+
+A target that can't be judged, because one side was not measured, says so and counts as neither.
+"""
+
+from typing import Final, Literal
+
+import msgspec
+
+from loadtests.bench.figures import Figure, Key, Run, UpstreamKind, Work
+
+Verdict = Literal["ok", "MISSED", "not measured"]
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A figure of the gateway and its bound; with `ratio` the bound is times nginx's figure."""
+
+    text: str
+    key: Key
+    at_most: float
+    ratio: bool
+    unit: str = ""
+    scale: float = 1.0
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """A target with what was measured."""
+
+    target: Target
+    gateway: Figure | None
+    nginx: Figure | None
+
+    @property
+    def value(self) -> float | None:
+        """The ratio, or the figure in the target's unit."""
+        if self.gateway is None:
+            return None
+        if not self.target.ratio:
+            return self.gateway.median * self.target.scale
+        if self.nginx is None or not self.nginx.median:
+            return None
+        return self.gateway.median / self.nginx.median
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the bound was kept."""
+        if self.value is None:
+            return "not measured"
+        return "ok" if self.value <= self.target.at_most else "MISSED"
+
+
+def _times_nginx(
+    text: str, scenario: str, upstream: UpstreamKind, work: Work, at_most: float
+) -> Target:
+    metric = "delay_p99_ms" if scenario == "latency" else "cpu_us"
+    return Target(text, Key(scenario, upstream, "gateway", work, metric), at_most, ratio=True)
+
+
+TARGETS: Final = (
+    _times_nginx("CPU of an event passed through, TLS", "events", "tls", "responses", 2.0),
+    _times_nginx("CPU of an event translated to chat, TLS", "events", "tls", "chat", 2.5),
+    _times_nginx("CPU of an event translated to chat, plain", "events", "plain", "chat", 2.5),
+    _times_nginx("CPU of a whole chat completion, plain", "requests", "plain", "chat", 9.0),
+    _times_nginx("CPU of a whole response, plain", "requests", "plain", "responses", 9.0),
+    _times_nginx("p99 delay of an event passed through, TLS", "latency", "tls", "responses", 3.0),
+    _times_nginx("p99 delay of an event passed through, plain", "latency", "plain", "responses", 3),
+    _times_nginx("p99 delay of an event translated to chat, TLS", "latency", "tls", "chat", 3.0),
+    Target(
+        "start to ready", Key("start", "plain", "gateway", "responses", "ready_s"), 3.0,
+        ratio=False, unit="s",
+    ),
+    Target(
+        "memory of a held stream, TLS",
+        Key("held", "tls", "gateway", "responses", "stream_bytes"), 40.0,
+        ratio=False, unit="KB", scale=1e-3,
+    ),
+    Target(
+        "memory of a held stream, plain",
+        Key("held", "plain", "gateway", "responses", "stream_bytes"), 40.0,
+        ratio=False, unit="KB", scale=1e-3,
+    ),
+)  # fmt: skip
+
+
+def judged(run: Run) -> list[Judged]:
+    """All targets with what the run says about them."""
+    found = []
+    for target in TARGETS:
+        key = target.key
+        reference = Key(key.scenario, key.upstream, "nginx", "forward", key.metric)
+        found.append(Judged(target, run.find(key), run.find(reference)))
+    return found

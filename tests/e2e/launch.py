@@ -1,0 +1,28 @@
+"""Starts the gateway as `codex2api serve` does, with other limits than the built-in ones.
+
+`E2E_LIMITS` is a JSON object of fields of `app.limits.Limits`. Only tests have a reason to change
+those, so the product has no knob for them. The server's workers import this module again, which is
+why the patch is made at its top.
+"""
+
+import os
+
+import msgspec
+
+from app.limits import Limits
+from app.settings import Settings
+
+_from_env = Settings.from_env.__func__
+
+
+def _with_limits(cls: type[Settings]) -> Settings:
+    limits = msgspec.json.decode(os.environ.get("E2E_LIMITS", "{}"), type=Limits)
+    return msgspec.structs.replace(_from_env(cls), limits=limits)
+
+
+Settings.from_env = classmethod(_with_limits)
+
+if __name__ == "__main__":
+    from app.cli.main import main
+
+    main(["serve"])
