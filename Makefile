@@ -21,7 +21,7 @@ V ?=
 TIDY := tests/test_tidy.py tests/test_deployment.py
 XDIST := -n auto --dist loadfile
 
-.PHONY: help setup demo run test test-all check fix check-fast golden bench load profile \
+.PHONY: help setup demo run test test-all check fix check-fast golden bench bench-report load profile \
 	changelog lock k8s ui hooks clean
 
 help:  ## list these words
@@ -84,8 +84,11 @@ golden: $(STAMP)  ## rewrite the golden files; the diff is the review
 	@GOLDEN=write $(BIN)/pytest -q -p no:randomly tests/golden
 	@git --no-pager diff --stat -- tests/golden
 
-bench: $(STAMP)  ## micro-benchmarks, and the comparison with nginx where nginx is installed
-	@$(BIN)/python -m loadtests.bench $(ARGS)
+bench: $(STAMP)  ## CPU, delay and memory beside nginx, a quarter of an hour; ARGS="events --tls"
+	@$(BIN)/python -m loadtests.bench --json build/bench.json $(ARGS)
+
+bench-report: $(STAMP)  ## write the tables of the last `make bench` into bench.md
+	@$(BIN)/python -m loadtests.bench.report build/bench.json bench.md
 
 load: $(STAMP)  ## a load scenario: make load S=steady
 	@$(BIN)/python -m loadtests.run $(S) $(ARGS)

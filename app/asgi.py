@@ -7,7 +7,6 @@ of looking them up in some state, and a request costs one plain call on its way 
 import asyncio
 import gc
 import logging
-import signal
 from typing import cast
 
 from litestar import Litestar
@@ -15,10 +14,10 @@ from litestar.types import LifeSpanReceive, LifeSpanSend, Receive, Scope, Send
 
 from app.compose import build, gateway
 from app.errors import GatewayError
+from app.serving import DRAIN_SIGNAL
 from app.settings import Settings
 from app.telemetry import logs
 
-DRAIN_SIGNAL = signal.SIGUSR1
 GARBAGE_MIN = 20_000
 
 logger = logging.getLogger(__name__)

@@ -61,6 +61,7 @@ class Gateway:
     def __init__(self, settings: Settings, store: Store, client: HttpClient) -> None:
         self.settings = settings
         self.store = store
+        self.client = client
         self.clock = SystemClock()
         self.rng = Random()  # noqa: S311 - spreads load and jitter, keeps no secret
         self.keys: KeyBook = store.key_book()
@@ -156,6 +157,7 @@ class Gateway:
             first_event_timeout_s=runtime.first_event_timeout_s,
             idle_timeout_s=runtime.idle_timeout_s,
         )
+        self.client.expect_silence(max(runtime.first_event_timeout_s, runtime.idle_timeout_s))
         self.revision = revision
         self.admission.serve_line()
 
@@ -234,6 +236,7 @@ def build(opened: Gateway) -> Litestar:
     gauges = Gauges(
         accounts=lambda: opened.pool.states,
         waiting=lambda: opened.admission.waiting,
+        late=lambda: opened.client.late,
         loop_lag_s=lambda: opened.heartbeat.lag_s,
         store_up=lambda: opened.store_up,
     )

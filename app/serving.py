@@ -19,9 +19,10 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 
-from app.asgi import DRAIN_SIGNAL
 from app.settings import Settings
 
+DRAIN_SIGNAL: Final = signal.SIGUSR1
+"""Tells a worker that it is draining. The workers import the gateway, this process never does."""
 ROUTING_DWELL_S: Final = 5.0
 """Between not being ready and not listening: load balancers look every few seconds."""
 HASTE_S: Final = 5

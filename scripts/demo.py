@@ -299,7 +299,7 @@ def _farewell(url: str, password: str, key: str) -> None:
     ).decode()
     print(f"\nAdmin     {url}/admin/")
     print(f"Password  {password}")
-    if httpx.get(f"{url}/admin/", trust_env=False).status_code != httpx.codes.OK:
+    if not (ROOT / "admin-ui" / "dist" / "index.html").exists():
         print(f"          {_why_no_pages()}; `codex2api --help` does the same on the command line.")
     print(f"""
 Try it:
@@ -313,7 +313,7 @@ Try it:
 
 def _why_no_pages() -> str:
     if not (ROOT / "admin-ui" / "package.json").exists():
-        return "There are no admin pages in this version yet"
+        return "There are no admin pages in this version yet, and nothing asks for it"
     if shutil.which("node") is None:
         return "Node is missing, so the admin pages are not built"
     return "The admin pages are not built"

@@ -28,6 +28,7 @@ ENTRY_POINTS = {
     "app.__main__": "`python -m app`",
     "app.cli.main": "the command `codex2api`",
     "app.serving": "started by the command line and by `app.__main__`",
+    "app.accounts.oauth": "the admin API's logins; it comes with that API",
 }
 LOADED_BY_ALEMBIC = "app.store.migrations"
 

@@ -196,7 +196,7 @@ _SAME_FOR_ALL: Final[dict[str, object]] = {
     "experimental_supported_tools": [],
     "auto_compact_token_limit": None,
     "comp_hash": "3000",
-    "prefer_websockets": True,
+    "prefer_websockets": False,
     "include_skills_usage_instructions": False,
     "include_apps_usage_instructions": True,
     "include_plugin_usage_instructions": True,

@@ -2,9 +2,11 @@
 
 A session's key travels upstream, where it decides which prompt cache is used. Two callers who
 happen to choose the same key must not meet there, so what travels is a digest of the key and of
-the caller's own key: stable, so the cache stays warm, and no one else's.
+the caller's own key: stable, so the cache stays warm, and no one else's. In our own tables there
+are digests as well, so that a long key takes no more room than a short one.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 from uuid import UUID
@@ -12,11 +14,16 @@ from uuid import UUID
 from app.domain.caller import KeyId
 
 SESSION_HEADERS: Final = (
-    "x-codex2api-affinity-key",
-    "session-id",
-    "session_id",
-    "conversation_id",
+    b"x-codex2api-affinity-key",
+    b"session-id",
+    b"session_id",
+    b"conversation_id",
 )
+"""Headers that name a session, the one that counts most first."""
+
+_ISOLATED: Final = frozenset({"session-id", "session_id", "thread-id", "x-codex-parent-thread-id"})
+
+Headers = tuple[tuple[str, str], ...]
 
 
 def isolated(value: str, caller_id: KeyId) -> str:
@@ -25,20 +32,42 @@ def isolated(value: str, caller_id: KeyId) -> str:
     return str(UUID(bytes=digest.digest()))
 
 
+def isolated_headers(headers: Headers, caller_id: KeyId) -> Headers:
+    """Return the headers that travel upstream, with those that name a session kept apart."""
+    return tuple(
+        (name, isolated(value, caller_id)) if name in _ISOLATED else (name, value)
+        for name, value in headers
+    )
+
+
 def session_key(
-    headers: tuple[tuple[str, str], ...], cache_key: str | None, caller_id: KeyId
+    headers: Iterable[tuple[bytes, bytes]], cache_key: str | None, caller_id: KeyId
 ) -> str | None:
-    """Return the session's key in our own tables: the header's, else the cache key's."""
-    for name, value in headers:
-        if name in SESSION_HEADERS:
-            return f"{caller_id}:session:{value}"
-    return f"{caller_id}:session:{cache_key}" if cache_key else None
+    """Return the session's key in our own tables: a header's, else the cache key's.
 
-
-def _salt(caller_id: KeyId) -> bytes:
-    return blake2b(caller_id.encode(), digest_size=32).digest()
+    `headers` are the request's own, names in lower case, not only those that travel upstream.
+    """
+    named = {name: value for name, value in headers if name in SESSION_HEADERS and value}
+    for name in SESSION_HEADERS:
+        if name in named:
+            return f"{caller_id}:session:{_digest(named[name])}"
+    if not cache_key:
+        return None
+    return f"{caller_id}:session:{_digest(cache_key.encode('utf-8', 'surrogatepass'))}"
 
 
 def owner_keys(fingerprints: tuple[str, ...], caller_id: KeyId) -> tuple[str, ...]:
     """Return the names of a request's encrypted items in our own tables."""
     return tuple(f"{caller_id}:{fingerprint}" for fingerprint in fingerprints)
+
+
+def _salt(caller_id: KeyId) -> bytes:
+    return _digest_of(caller_id.encode(), size=32)
+
+
+def _digest(value: bytes) -> str:
+    return _digest_of(value, size=16).hex()
+
+
+def _digest_of(value: bytes, *, size: int) -> bytes:
+    return blake2b(value, digest_size=size).digest()

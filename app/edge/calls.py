@@ -1,8 +1,10 @@
 """The data-plane routes: raw ASGI handlers, one speaker each."""
 
+from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import Receive, Scope, Send
 
+from app.edge.absent import no_websocket, refuse_websocket
 from app.edge.dataplane import DataPlane, Speaker
 
 
@@ -11,6 +13,9 @@ def route(paths: list[str], speaker: Speaker, plane: DataPlane) -> ASGIRouteHand
 
     @asgi(paths)
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
-        await plane.serve(speaker, scope, receive, send)
+        if scope["type"] == ScopeType.WEBSOCKET:
+            await refuse_websocket(scope, receive, send, no_websocket())
+        else:
+            await plane.serve(speaker, scope, receive, send)
 
     return call

@@ -1,20 +1,21 @@
 """`GET /v1/models`, `/v1/models/{id}`, and the manifest that Codex clients ask for."""
 
 from collections.abc import Callable
-from typing import cast
 
+from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import HTTPScope, Receive, Scope, Send
 
 from app.dialects.catalog import list_body, model_body
 from app.dialects.responses.errors import error_body
 from app.domain.caller import Caller
+from app.edge.absent import absent, refuse_websocket
 from app.edge.dataplane import JSON, error_headers
 from app.edge.guards import Guard
 from app.edge.models import Models
 from app.edge.request import Head, read_head
-from app.edge.streaming import Headers
-from app.errors import GatewayError, MethodNotAllowed, UnknownModel
+from app.edge.streaming import CLOSE, Headers
+from app.errors import GatewayError, MethodNotAllowed, UnknownModel, UnknownRoute
 
 PUBLIC = ("/v1/models", "/models")
 CODEX = ("/backend-api/codex/models", "/backend-api/codex/v1/models")
@@ -30,32 +31,40 @@ class ModelsRoute:
         self._guard = guard
         self._created = int(started_at())
 
-    async def serve(self, scope: HTTPScope, send: Send, *, codex: bool) -> None:
-        """Answer one request."""
-        headers: Headers = []
+    async def serve(self, scope: HTTPScope, send: Send, *, wanted: str, codex: bool) -> None:
+        """Answer one request; `wanted` is the model that it is about, empty for all of them."""
+        head = read_head(scope)
+        headers: Headers = [(b"x-request-id", head.request_id.encode("latin-1"))]
         try:
-            head = read_head(scope)
-            headers.append((b"x-request-id", head.request_id.encode("latin-1")))
+            if head.flaw is not None:
+                headers.append(CLOSE)
+                raise head.flaw
             if head.method not in ("GET", "HEAD"):
+                headers.append((b"allow", b"GET, HEAD"))
                 raise MethodNotAllowed(f"{head.method} is not allowed here: use GET.")
             caller = self._guard.identify(head.key)
-            status, more, body = self._answer(scope, head, caller, codex=codex)
+            manifest = codex or b"client_version=" in scope["query_string"]
+            if manifest:
+                status, more, body = self._manifest(head, caller)
+            else:
+                status, more, body = self._list(wanted, caller)
         except GatewayError as error:
             status, more, body = error.status, error_headers(error), error_body(error)
-        headers += [*more, (b"content-length", b"%d" % len(body))]
+        if status != 304:
+            headers.append((b"content-length", b"%d" % len(body)))
+        headers += more
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def _answer(self, scope: HTTPScope, head: Head, caller: Caller, *, codex: bool) -> Answer:
-        catalog = self._models.catalog
-        if codex or b"client_version=" in scope["query_string"]:
-            body, etag = catalog.manifest(caller.models)
-            headers: Headers = [(b"etag", etag.encode())]
-            if head.find(b"if-none-match") == etag:
-                return 304, headers, b""
-            return 200, [JSON, *headers], body
-        names = [name for name in catalog.names() if caller.may_use(name)]
-        wanted = scope["path"].partition("/models")[2].strip("/")
+    def _manifest(self, head: Head, caller: Caller) -> Answer:
+        body, etag = self._models.catalog.manifest(caller.models)
+        headers: Headers = [(b"etag", etag.encode())]
+        if head.find(b"if-none-match") == etag:
+            return 304, headers, b""
+        return 200, [JSON, *headers], body
+
+    def _list(self, wanted: str, caller: Caller) -> Answer:
+        names = [name for name in self._models.catalog.names() if caller.may_use(name)]
         if not wanted:
             return 200, [JSON], list_body(names, created=self._created)
         if wanted not in names:
@@ -66,14 +75,27 @@ class ModelsRoute:
 def routes(route: ModelsRoute) -> list[ASGIRouteHandler]:
     """Return the handlers of the model routes."""
 
-    @asgi([path + tail for path in PUBLIC for tail in ("", "/{model_id:path}")])
+    # Litestar can't route to raw handlers by path parameters, so these are mounts, which match
+    # whatever begins like them.
+    @asgi(list(PUBLIC), is_mount=True, copy_scope=True)
     async def models(scope: Scope, receive: Receive, send: Send) -> None:
-        del receive
-        await route.serve(cast("HTTPScope", scope), send, codex=False)
+        rest = scope["path"].rstrip("/")
+        if rest and not rest.startswith("/"):
+            path = scope["raw_path"].decode("latin-1")
+            raise absent(scope["method"] if scope["type"] == ScopeType.HTTP else "GET", path)
+        await _serve(scope, receive, send, wanted=rest[1:], codex=False)
 
     @asgi(list(CODEX))
     async def manifest(scope: Scope, receive: Receive, send: Send) -> None:
-        del receive
-        await route.serve(cast("HTTPScope", scope), send, codex=True)
+        await _serve(scope, receive, send, wanted="", codex=True)
+
+    async def _serve(
+        scope: Scope, receive: Receive, send: Send, *, wanted: str, codex: bool
+    ) -> None:
+        if scope["type"] == ScopeType.WEBSOCKET:
+            error = UnknownRoute("No WebSocket is served here: send a GET request instead.")
+            await refuse_websocket(scope, receive, send, error)
+        else:
+            await route.serve(scope, send, wanted=wanted, codex=codex)
 
     return [models, manifest]

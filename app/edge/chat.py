@@ -9,7 +9,7 @@ from app.dialects.chat.errors import error_body, error_event
 from app.dialects.chat.replies import ChatFold, ChatStream
 from app.dialects.chat.requests import ChatCall, decode, to_responses
 from app.domain.call import Call, Dialect
-from app.edge.affinity import isolated, session_key
+from app.edge.affinity import isolated, isolated_headers, session_key
 from app.edge.dataplane import Asked, Plan
 from app.edge.models import Models
 from app.errors import GatewayError
@@ -43,17 +43,18 @@ class ChatSpeaker:
             efforts=resolved.efforts,
             cache_key=isolated(cache_key, caller.id) if cache_key else None,
         )
-        headers = request_headers(asked.head.raw)
         call = Call(
             id=asked.head.request_id,
             caller_id=caller.id,
             dialect=self.dialect,
             model=resolved.model,
             body=chat.body,
-            headers=headers,
-            session_key=session_key(headers, cache_key, caller.id),
+            stream=chat.stream,
+            headers=isolated_headers(request_headers(asked.head.raw), caller.id),
+            session_key=session_key(asked.head.raw, cache_key, caller.id),
         )
         answer_id, created_at = f"chatcmpl-{token_hex(12)}", int(self._now())
+        chat = structs.replace(chat, body=b"")
         return Plan(
             call=call,
             stream=chat.stream,

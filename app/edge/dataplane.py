@@ -11,14 +11,14 @@ from math import ceil
 from typing import Final, Protocol, cast
 
 from litestar.types import HTTPScope, Receive, Scope, Send
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from app.domain.call import Call, Dialect
 from app.domain.caller import Caller
 from app.edge.guards import Guard
 from app.edge.inflight import InFlight
-from app.edge.request import Head, read_body, read_head
-from app.edge.streaming import Downstream, Headers, Pace
+from app.edge.request import Head, Upload, read_head
+from app.edge.streaming import CLOSE, Downstream, Headers, Pace
 from app.errors import GatewayError, MethodNotAllowed, PayloadTooLarge, UpstreamRefused
 from app.ports import CallObserver, Clock
 from app.relay.relay import Relay
@@ -28,8 +28,12 @@ from app.wire.headers import response_headers
 logger = logging.getLogger(__name__)
 
 JSON: Final = (b"content-type", b"application/json")
+ALLOW: Final = (b"allow", b"POST")
 RETRY_HINT_MAX_S: Final = 120.0
 """OpenAI's SDKs wait at most this long; a longer wait is told to be no retry."""
+LINGER_S: Final = 10.0
+LINGER_BYTES_MAX: Final = 256 << 20
+"""What a caller may still send, and for how long, after an early answer."""
 
 
 class Lane(Protocol):
@@ -55,7 +59,7 @@ class WholeReply(Protocol):
         """Return the whole answer."""
 
 
-class Plan(Struct, frozen=True):
+class Plan(Struct):
     """What a request comes down to."""
 
     call: Call
@@ -115,21 +119,16 @@ class DataPlane:
 
     async def serve(self, speaker: Speaker, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request of `speaker`'s dialect, exactly once, whatever happens."""
-        downstream = Downstream(receive, send, pace=self._bounds.pace, headers=[])
-        run = _Run(self, speaker, downstream, self.clock.monotonic())
+        downstream = Downstream(receive, send, pace=self._bounds.pace, closing=self._closing)
+        run = _Run(speaker, downstream, self.clock.monotonic())
         try:
-            await self._run(run, scope, receive)
-        except GatewayError as error:
-            await run.refuse(error)
+            await self._answer(run, scope, receive)
         except asyncio.CancelledError:
             if not downstream.gone:
                 raise
             task = asyncio.current_task()
             if task is not None:
                 task.uncancel()
-        except Exception:
-            logger.exception("a call failed inside the gateway", extra={"request_id": run.id})
-            await run.refuse(GatewayError("The gateway failed; this is a defect of it."))
         finally:
             await downstream.close()
             self._observer.call(
@@ -139,20 +138,33 @@ class DataPlane:
                 run.code,
                 self.clock.monotonic() - run.started_at,
             )
+        if run.upload is not None and run.upload.owed:
+            await run.upload.discard(bytes_max=LINGER_BYTES_MAX, timeout_s=LINGER_S)
+
+    async def _answer(self, run: "_Run", scope: Scope, receive: Receive) -> None:
+        try:
+            await self._run(run, scope, receive)
+        except GatewayError as error:
+            await run.refuse(error)
+        except Exception:
+            logger.exception("a call failed inside the gateway", extra={"request_id": run.id})
+            await run.refuse(GatewayError("The gateway failed; this is a defect of it."))
 
     async def _run(self, run: "_Run", scope: Scope, receive: Receive) -> None:
         head = read_head(cast("HTTPScope", scope))
         run.name(head)
+        if head.flaw is not None:
+            raise head.flaw
+        upload = run.upload = Upload(head, receive)
         if head.method != "POST":
             raise MethodNotAllowed(f"{head.method} is not allowed here: use POST.")
         caller = self.guard.identify(head.key)
-        self._in_flight.enter()
+        place = self._in_flight.enter()
         try:
-            body = await read_body(
-                head,
-                receive,
+            body = await upload.read(
                 bytes_max=self._bounds.body_bytes_max,
                 timeout_s=self._bounds.body_read_timeout_s,
+                hold=place.hold,
             )
             plan = run.plan = run.speaker.plan(Asked(head, caller, body))
             del body
@@ -163,15 +175,17 @@ class DataPlane:
                 reply = await self._relay.whole(plan.call, plan.whole)
                 await run.downstream.answer(200, [JSON], reply.body())
         finally:
-            self._in_flight.leave()
+            place.leave()
 
     async def _stream(self, plan: Plan, run: "_Run") -> None:
         downstream = run.downstream
         downstream.expect_stream()
         reply = await self._relay.open(plan.call)
-        lane = plan.lane()
+        # The stream may last for minutes, and nobody will ask again what was asked.
+        plan.call = structs.replace(plan.call, body=b"")
+        self._observer.stream_began(plan.call, self.clock.monotonic() - run.started_at)
         try:
-            self._observer.stream_began(plan.call, self.clock.monotonic() - run.started_at)
+            lane = run.lane = plan.lane()
             headers = response_headers(reply.headers, codex_route=plan.call.codex_route)
             await downstream.start(headers)
             while (batch := await reply.read()) is not None:
@@ -179,50 +193,68 @@ class DataPlane:
                 if data:
                     await downstream.write(data)
             await downstream.end(lane.finish())
-        except GatewayError as error:
-            run.code = error.code
-            await downstream.end(lane.failed(error))
         finally:
             self._observer.stream_ended()
             await reply.close()
+
+    def _closing(self) -> bool:
+        """Tell whether connections are to end with the answer: this worker is going away."""
+        return self._in_flight.draining
 
 
 class _Run:
     """The state of one request while it is answered."""
 
-    __slots__ = ("code", "downstream", "id", "plan", "plane", "speaker", "started_at")
+    __slots__ = ("code", "downstream", "id", "lane", "plan", "speaker", "started_at", "upload")
 
-    def __init__(
-        self, plane: DataPlane, speaker: Speaker, downstream: Downstream, started_at: float
-    ) -> None:
-        self.plane = plane
+    def __init__(self, speaker: Speaker, downstream: Downstream, started_at: float) -> None:
         self.speaker = speaker
         self.downstream = downstream
         self.started_at = started_at
         self.id = ""
         self.code = "ok"
+        self.upload: Upload | None = None
         self.plan: Plan | None = None
+        self.lane: Lane | None = None
 
     def name(self, head: Head) -> None:
         """Give the request its id; every answer carries it."""
         self.id = head.request_id
-        self.downstream.headers.append((b"x-request-id", head.request_id.encode("latin-1")))
+        headers = self.downstream.headers
+        headers.append((b"x-request-id", head.request_id.encode("latin-1")))
+        if head.flaw is not None:
+            # What follows on this connection may be read in more than one way, too.
+            headers.append(CLOSE)
 
     async def refuse(self, error: GatewayError) -> None:
         """Answer with an error, in the form that is still possible."""
         self.code = error.code
         downstream, speaker = self.downstream, self.speaker
+        await downstream.quiet()
         if downstream.ended or downstream.gone:
             return
         if downstream.started:
-            lane = self.plan.lane() if self.plan else None
-            await downstream.end(lane.failed(error) if lane else b"")
+            await self._break_off(error)
             return
         status = error.status
         # The Codex CLI sends a body that was refused with 413 five times more.
         if isinstance(error, PayloadTooLarge) and speaker.codex_route:
             status = 400
-        await downstream.answer(status, error_headers(error), speaker.error_body(error))
+        headers = error_headers(error)
+        if isinstance(error, MethodNotAllowed):
+            headers.append(ALLOW)
+        if self.upload is not None and self.upload.owed:
+            headers.append(CLOSE)
+        await downstream.answer(status, headers, speaker.error_body(error))
+
+    async def _break_off(self, error: GatewayError) -> None:
+        """End an answer that has begun: a stream with its error, any other by just stopping.
+
+        The server cuts what was not ended, so that nobody takes it for the whole.
+        """
+        if self.plan is not None and self.plan.stream:
+            lane = self.lane or self.plan.lane()
+            await self.downstream.end(lane.failed(error))
 
 
 def error_headers(error: GatewayError) -> Headers:

@@ -7,33 +7,47 @@ from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
 from app.dialects.responses.errors import error_body
-from app.errors import CallerError, GatewayError, MethodNotAllowed, UnknownRoute
+from app.edge.absent import absent, allowed
+from app.edge.request import request_id
+from app.errors import CallerError, GatewayError, MethodNotAllowed
 
 logger = logging.getLogger(__name__)
 
 
 def render(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Return the error in OpenAI's shape, whatever raised it."""
-    gateway = _gateway_error(request, error)
+    # The scope's own values: parts of a URL are parsed late, and may not be parsable.
+    scope = request.scope
+    gateway = _gateway_error(scope["method"], scope["path"], error)
+    headers = {
+        "x-request-id": request_id(scope["headers"]),
+        "x-codex2api-reason": gateway.code,
+    }
+    if isinstance(gateway, MethodNotAllowed):
+        headers["allow"] = _allow(error) or allowed(scope["path"]) or ""
     return Response(
         error_body(gateway),
         status_code=gateway.status,
         media_type=MediaType.JSON,
-        headers={"x-codex2api-reason": gateway.code},
+        headers=headers,
     )
 
 
-def _gateway_error(request: Request[Any, Any, Any], error: Exception) -> GatewayError:
-    path = request.url.path[:200]
+def _gateway_error(method: str, path: str, error: Exception) -> GatewayError:
     match error:
         case GatewayError():
             return error
         case NotFoundException():
-            return UnknownRoute(f"Unknown request URL: {request.method} {path}.")
+            return absent(method, path)
         case MethodNotAllowedException():
-            return MethodNotAllowed(f"{request.method} is not allowed for {path}.")
+            return MethodNotAllowed(f"{method} is not allowed for {path[:200]}.")
         case HTTPException(status_code=status, detail=detail) if status < 500:
             return CallerError(detail, status=status)
         case _:
             logger.error("a request failed inside the gateway", exc_info=error)
             return GatewayError("The gateway failed; this is a defect of it.")
+
+
+def _allow(error: Exception) -> str | None:
+    given = error.headers if isinstance(error, HTTPException) else None
+    return given.get("allow") if given else None

@@ -1,15 +1,22 @@
 """What operators and their machines ask: alive, ready, metrics, name and version."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hmac import compare_digest
-from typing import Any
+from typing import Any, Final
 
-from litestar import MediaType, Request, Response, get, route
+from litestar import HttpMethod, MediaType, Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 
 from app import __version__
 from app.domain.account import Secret
 from app.edge.inflight import InFlight
+from app.edge.request import request_id
+
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+READ: Final = (HttpMethod.GET, HttpMethod.HEAD)
+
+AnyRequest = Request[Any, Any, Any]
+Status = Response[Mapping[str, str]]
 
 
 def routes(
@@ -21,38 +28,53 @@ def routes(
 ) -> list[HTTPRouteHandler]:
     """Return the operations routes."""
 
-    @get("/health", media_type=MediaType.JSON, sync_to_thread=False)
-    def health() -> dict[str, str]:
+    @route("/health", http_method=READ, sync_to_thread=False)
+    def health(request: AnyRequest) -> Status:
         """Tell that the event loop runs; never asks anyone else."""
-        return {"status": "ok"}
+        return _say(request, {"status": "ok"})
 
-    @get("/ready", media_type=MediaType.JSON, sync_to_thread=False)
-    def ready() -> Response[dict[str, str]]:
+    @route("/ready", http_method=READ, sync_to_thread=False)
+    def ready(request: AnyRequest) -> Status:
         """Tell whether new calls are welcome: 503 from the first moment of a drain."""
         if in_flight.draining:
-            return Response({"status": "draining"}, status_code=503)
+            return _say(request, {"status": "draining"}, status=503, connection="close")
         if not loaded():
-            return Response({"status": "starting"}, status_code=503)
-        return Response({"status": "ready"})
+            return _say(request, {"status": "starting"}, status=503)
+        return _say(request, {"status": "ready"})
 
-    @get("/metrics", sync_to_thread=False)
-    def exposition(request: Request[Any, Any, Any]) -> Response[bytes]:
+    @route("/metrics", http_method=READ, sync_to_thread=False)
+    def exposition(request: AnyRequest) -> Response[bytes]:
         """Return this worker's metrics in Prometheus' text format."""
+        named = {"x-request-id": request_id(request.scope["headers"])}
         if metrics_token is not None:
             given = request.headers.get("authorization", "")
             expected = f"Bearer {metrics_token.reveal()}"
             if not compare_digest(given.encode(), expected.encode()):
-                return Response(b"unauthorized\n", status_code=401, media_type=MediaType.TEXT)
-        return Response(metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+                named["www-authenticate"] = "Bearer"
+                return Response(
+                    b"unauthorized\n", status_code=401, media_type=MediaType.TEXT, headers=named
+                )
+        return Response(metrics(), media_type=METRICS_TYPE, headers=named)
 
-    @route("/", http_method=["GET", "HEAD"], media_type=MediaType.JSON, sync_to_thread=False)
-    def root() -> dict[str, str]:
+    @route("/", http_method=READ, sync_to_thread=False)
+    def root(request: AnyRequest) -> Status:
         """Say who is here."""
-        return {"name": "codex2api", "version": __version__}
+        return _say(request, {"name": "codex2api", "version": __version__})
 
-    @route("/api/hello", http_method=["GET", "HEAD"], sync_to_thread=False)
-    def hello() -> dict[str, str]:
+    @route("/api/hello", http_method=READ, sync_to_thread=False)
+    def hello(request: AnyRequest) -> Status:
         """Answer the start-up probe of Anthropic's clients."""
-        return {"message": "hello"}
+        return _say(request, {"message": "hello"})
 
     return [health, ready, exposition, root, hello]
+
+
+def _say(
+    request: AnyRequest, content: Mapping[str, str], *, status: int = 200, **headers: str
+) -> Status:
+    return Response(
+        content,
+        status_code=status,
+        media_type=MediaType.JSON,
+        headers={"x-request-id": request_id(request.scope["headers"]), **headers},
+    )

@@ -1,14 +1,16 @@
 """`POST /v1/responses` and its Codex alias: passed through with as few changes as possible."""
 
+from typing import Final
+
 import msgspec
 from msgspec import Struct
 
 from app.dialects.responses.encrypted import of_input
 from app.dialects.responses.errors import error_body, error_event
 from app.dialects.responses.replies import ResponsesFold, ResponsesStream
-from app.dialects.responses.requests import to_upstream
+from app.dialects.responses.requests import Wanted, to_upstream
 from app.domain.call import Call, Dialect
-from app.edge.affinity import isolated, owner_keys, session_key
+from app.edge.affinity import isolated, isolated_headers, owner_keys, session_key
 from app.edge.dataplane import Asked, Plan
 from app.edge.models import Models
 from app.errors import GatewayError
@@ -16,6 +18,9 @@ from app.relay.reply import Batch
 from app.wire.codex_client import is_codex_client
 from app.wire.headers import request_headers
 from app.wire.peek import peek
+
+
+_CREATED: Final = b'"response.created"'
 
 
 class ResponsesSpeaker:
@@ -38,12 +43,14 @@ class ResponsesSpeaker:
         body = to_upstream(
             asked.body,
             seen,
-            upstream_model=resolved.model,
-            efforts=resolved.efforts,
-            effort=resolved.effort,
-            cache_key=isolated(cache_key, caller.id) if cache_key else None,
-            codex_client=is_codex_client(headers),
-            lite=lite,
+            Wanted(
+                upstream_model=resolved.model,
+                efforts=resolved.efforts,
+                effort=resolved.effort,
+                cache_key=isolated(cache_key, caller.id) if cache_key else None,
+                codex_client=is_codex_client(headers),
+                lite=lite,
+            ),
         )
         items = of_input(seen.fields["input"]) if seen.encrypted else ()
         call = Call(
@@ -52,8 +59,9 @@ class ResponsesSpeaker:
             dialect=self.dialect,
             model=resolved.model,
             body=body,
-            headers=headers,
-            session_key=session_key(headers, cache_key, caller.id),
+            stream=seen.stream,
+            headers=isolated_headers(headers, caller.id),
+            session_key=session_key(asked.head.raw, cache_key, caller.id),
             owner_keys=owner_keys(items, caller.id),
             lite=bool(lite),
             codex_route=self.codex_route,
@@ -77,10 +85,13 @@ class ResponsesLane:
     def __init__(self, *, model: str, codex_route: bool) -> None:
         self._model = model
         self._stream = ResponsesStream(codex_route=codex_route)
+        self._created: bytes | None = None
         self._last: bytes | None = None
 
     def feed(self, batch: Batch) -> bytes:
         """Return the upstream's own bytes, or what they become on the public routes."""
+        if self._created is None:
+            self._created = next((e.data for e in batch.events if _CREATED in e.data[:64]), None)
         self._last = batch.events[-1].data
         return self._stream.feed(batch.raw, batch.events)
 
@@ -90,11 +101,11 @@ class ResponsesLane:
 
     def failed(self, error: GatewayError) -> bytes:
         """Return the `response.failed` that ends a broken stream, numbered as its next event."""
-        place = _place(self._last)
+        created = _place(self._created).response
         return error_event(
             error,
-            sequence_number=place.sequence_number + 1,
-            response_id=place.response.id if place.response else None,
+            sequence_number=_place(self._last).sequence_number + 1,
+            response_id=created.id if created else None,
             model=self._model,
         )
 

@@ -1,9 +1,12 @@
 """`/admin/`: the admin UI's build, or what is there instead."""
 
 from pathlib import Path
+from typing import Any
 
-from litestar import MediaType, Response, get
+from litestar import MediaType, Request, Response, route
 from litestar.handlers import HTTPRouteHandler
+
+from app.edge.request import request_id
 
 _INSTEAD = """<!doctype html>
 <html lang="en">
@@ -34,13 +37,14 @@ def routes(*, build: Path) -> list[HTTPRouteHandler]:
     index = build / "index.html"
     page = index.read_text() if index.is_file() else _INSTEAD
 
-    @get(["/admin", "/admin/"], media_type=MediaType.HTML, sync_to_thread=False)
-    def admin() -> Response[str]:
+    @route(["/admin", "/admin/"], http_method=["GET", "HEAD"], sync_to_thread=False)
+    def admin(request: Request[Any, Any, Any]) -> Response[str]:
         """Return the admin UI's page."""
         return Response(
             page,
             media_type=MediaType.HTML,
             headers={
+                "x-request-id": request_id(request.scope["headers"]),
                 "content-security-policy": _CSP,
                 "cache-control": "no-store",
                 "referrer-policy": "no-referrer",

@@ -12,7 +12,7 @@ which in turn keeps us from reading on: that is the whole of back-pressure.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from litestar.types import Receive, Send
@@ -24,6 +24,10 @@ _STREAM_HEADERS: Final = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
+CLOSE: Final = (b"connection", b"close")
+PIECE_BYTES: Final = 262_144
+"""A longer answer goes out in pieces, so that a caller who does not read it is noticed."""
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -40,6 +44,7 @@ class Downstream:
 
     __slots__ = (
         "_beat",
+        "_closing",
         "_leaving",
         "_loop",
         "_pace",
@@ -56,12 +61,15 @@ class Downstream:
         "status",
     )
 
-    def __init__(self, receive: Receive, send: Send, *, pace: Pace, headers: Headers) -> None:
-        """Take the ASGI pair of one request."""
+    def __init__(
+        self, receive: Receive, send: Send, *, pace: Pace, closing: Callable[[], bool]
+    ) -> None:
+        """Take the ASGI pair of one request; `closing` tells whether a connection is to end."""
         self._receive = receive
         self._send = send
         self._pace = pace
-        self.headers = headers
+        self._closing = closing
+        self.headers: Headers = []
         """Go out with every head; may grow until then."""
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
@@ -90,10 +98,15 @@ class Downstream:
         """Keep the caller company from now on, until a stream begins or an error is known."""
         self._beat = self._loop.call_later(self._pace.commit_after_s, self._tick)
 
-    async def start(self, headers: Headers) -> None:
-        """Begin a stream, unless its head has gone out already."""
+    async def quiet(self) -> None:
+        """Return once no comment is going out: until then nobody knows whether a head has."""
         if self._pulse is not None:
             await self._pulse
+            self._pulse = None
+
+    async def start(self, headers: Headers) -> None:
+        """Begin a stream, unless its head has gone out already."""
+        await self.quiet()
         if not self.started:
             await self._send_head(200, [*_STREAM_HEADERS, *headers])
 
@@ -102,25 +115,29 @@ class Downstream:
         if self._pulse is not None:
             await self._pulse
             self._pulse = None
+        # Spelled out, not `_put`: this is the one path that every event takes.
         self._wrote_at = self._sending_since = self._loop.time()
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
         self._sending_since = 0.0
 
     async def end(self, data: bytes) -> None:
         """Send the last bytes and the end."""
-        if self._pulse is not None:
-            await self._pulse
-            self._pulse = None
+        await self.quiet()
         self.ended = True
-        self._sending_since = self._loop.time()
-        await self._send({"type": "http.response.body", "body": data, "more_body": False})
-        self._sending_since = 0.0
+        await self._put(data, more=False)
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole answer."""
         length = (b"content-length", b"%d" % len(body))
         await self._send_head(status, [*headers, length])
-        await self.end(body)
+        start = 0
+        if len(body) > PIECE_BYTES:
+            if self._beat is None:
+                self._beat = self._loop.call_later(self._pace.send_timeout_s, self._tick)
+            view = memoryview(body)
+            for start in range(PIECE_BYTES, len(body), PIECE_BYTES):
+                await self._put(bytes(view[start - PIECE_BYTES : start]), more=True)
+        await self.end(body[start:] if start else body)
 
     async def close(self) -> None:
         """Let go of timers and watchers. The connection is the server's."""
@@ -137,32 +154,31 @@ class Downstream:
     async def _send_head(self, status: int, headers: Headers) -> None:
         self.started = True
         self.status = status
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [*self.headers, *headers],
-            }
-        )
+        all_headers = [*self.headers, *headers]
+        if self._closing():
+            all_headers.append(CLOSE)
+        await self._send({"type": "http.response.start", "status": status, "headers": all_headers})
+
+    async def _put(self, data: bytes, *, more: bool) -> None:
+        self._sending_since = self._loop.time()
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        self._sending_since = 0.0
 
     async def _keep_alive(self) -> None:
         if not self.started:
             await self._send_head(200, _STREAM_HEADERS)
-        await self._send({"type": "http.response.body", "body": COMMENT, "more_body": True})
+        await self._put(COMMENT, more=True)
 
     def _tick(self) -> None:
         """Look whether the silence has lasted too long; one timer a stream, rarely ringing."""
-        if self.ended:
-            return
         now, pace = self._loop.time(), self._pace
-        due_s = pace.keepalive_s
         if self._sending_since:
             due_s = self._sending_since + pace.send_timeout_s - now
             if due_s <= 0:
                 self._give_up()
                 return
-        elif self._pulse is not None and not self._pulse.done():
-            due_s = 1.0
+        elif self.ended:
+            return
         else:
             due_s = self._wrote_at + pace.keepalive_s - now
             if not self.started or due_s <= 0:
@@ -178,6 +194,8 @@ class Downstream:
             self._give_up()
 
     def _give_up(self) -> None:
+        if self.gone:
+            return
         self.gone = True
         if self._task is not None:
             self._task.cancel()

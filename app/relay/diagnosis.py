@@ -5,13 +5,14 @@ upstream's documented and observed errors; an error that nobody knows is judged 
 OpenAI sends a new error: add a row here and a case named after it in the tests.
 """
 
-import re
-from collections.abc import Sequence
+from base64 import b64decode
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from app.dialects.responses.events import failure_of
 from app.domain.outcome import (
     Broken,
     Misread,
@@ -25,6 +26,9 @@ from app.domain.outcome import (
 )
 from app.wire.quota import quota, retry_after_s
 
+UNPAID_REST_S: Final = 1_800.0
+"""A refusal to pay or to let in rarely ends sooner, and nobody says when it does."""
+
 
 class Fault(Struct, frozen=True):
     """An upstream's error in one form, whichever of its shapes it came in."""
@@ -37,33 +41,18 @@ class Fault(Struct, frozen=True):
     param: str | None = None
     resets_at: float | None = None
     resets_in_s: float | None = None
+    """The delay that the error names, as a number or in its sentence."""
     body: bytes = b""
     headers: Sequence[tuple[str, str]] = ()
 
 
-class _Error(Struct):
-    message: str | None = None
-    type: str | None = None
-    code: str | int | None = None
-    param: str | None = None
-    resets_at: float | None = None
-    resets_in_seconds: float | None = None
-
-
-class _Detail(Struct):
-    code: str | None = None
-    message: str | None = None
-
-
 class _Body(Struct):
-    error: _Error | str | None = None
-    detail: msgspec.Raw = msgspec.Raw(b"null")
-    code: str | None = None
-    message: str | None = None
+    error: object = None
+    detail: object = None
 
 
-_BODY: Final = msgspec.json.Decoder(_Body, strict=False)
-_DETAIL: Final = msgspec.json.Decoder(_Detail | str | None, strict=False)
+_BODY: Final = msgspec.json.Decoder(_Body)
+_ERROR_HEADER: Final = "x-error-json"
 
 _DEAD_CODES: Final = frozenset(
     {
@@ -99,99 +88,116 @@ _REQUEST_CODES: Final = frozenset(
     }
 )
 _BURST_CODES: Final = frozenset({"rate_limit_exceeded", "rate_limit_error"})
-_TRY_AGAIN: Final = re.compile(
-    r"try again in\s+([\d.]+)\s*(ms|s|seconds?|m|minutes?)", re.IGNORECASE
-)
-_UNIT_S: Final = {"ms": 0.001, "s": 1.0, "second": 1.0, "seconds": 1.0}
 
 
 def read(status: int, headers: Sequence[tuple[str, str]], body: bytes) -> Fault:
     """Return the fault that an error reply tells of, whatever its shape."""
-    try:
-        parsed = _BODY.decode(body)
-        detail = _DETAIL.decode(parsed.detail)
-    except (msgspec.DecodeError, RecursionError):
-        return Fault(status, message=_excerpt(body), body=body, headers=headers)
-    error = parsed.error
-    if isinstance(error, _Error):
-        return Fault(
-            status,
-            code=None if error.code is None else str(error.code),
-            type=error.type,
-            message=error.message or "",
-            param=error.param,
-            resets_at=error.resets_at,
-            resets_in_s=error.resets_in_seconds,
-            body=body,
-            headers=headers,
-        )
-    code = parsed.code or (error if isinstance(error, str) else None)
-    message = parsed.message or ""
-    if isinstance(detail, str):
-        message = detail
-    elif detail is not None:
-        code, message = detail.code or code, detail.message or message
-    return Fault(status, code=code, message=message, body=body, headers=headers)
+    said = failure_of(body)
+    code, message = said.code, said.message
+    if not (code or said.type or message):
+        code, message = _said_otherwise(body)
+    return Fault(
+        status,
+        code=code or _code_of_header(headers),
+        type=said.type,
+        message=message,
+        param=said.param,
+        resets_at=said.resets_at,
+        resets_in_s=said.retry_after_s,
+        body=body,
+        headers=headers,
+    )
 
 
 def diagnose(fault: Fault, *, model: str, now: float) -> Outcome:
     """Return what `fault` shows; `model` is the one that was asked for, `now` epoch seconds."""
-    return _of_code(fault, model, now) or _of_status(fault, model, now)
+    asked = _Asked(model, now)
+    return next(outcome(fault, asked) for fits, outcome in _TABLE if fits(fault))
 
 
-def _of_code(fault: Fault, model: str, now: float) -> Outcome | None:
-    """Judge by what the upstream said, which is more than its status tells."""
-    names = {fault.code or "", fault.type or ""}
-    said = fault.message.lower()
-    if "usage_limit_reached" in names:
-        return RateLimited(_reset_at(fault, now))
-    if names & _DEAD_CODES:
-        return Unauthorized(dead=True, reason=next(iter(names & _DEAD_CODES)))
-    if "insufficient_quota" in names:
-        return Unauthorized(dead=True, reason="insufficient_quota")
-    if "at capacity" in said:
-        return RateLimited(None, model=model, burst=True)
-    if names & _OVERLOAD_CODES:
-        return Overloaded(fault.message or "overloaded")
-    if names & _BURST_CODES or (fault.status == 429 and "rate limit" in said):
-        return RateLimited(_burst_reset_at(fault, now), model=model, burst=True)
-    if "invalid_encrypted_content" in names:
-        return Misread(fault.status or 400, fault.body)
-    if "is not supported when using codex" in said or "model_not_found" in names:
-        return Unsuited(model, fault.message)
-    if names & _REQUEST_CODES:
-        return _refused(fault, 400)
-    return None
+class _Asked(Struct, frozen=True):
+    model: str
+    now: float
 
 
-def _of_status(fault: Fault, model: str, now: float) -> Outcome:  # noqa: PLR0911 - a table
-    status = fault.status
-    if status is None:
-        return Broken(fault.message or fault.code or "failed", sent=True)
-    if _is_html(fault) and status in (403, 429, 503):
-        return Unreachable(f"challenge page ({status})")
-    if status == 429:
-        return RateLimited(_burst_reset_at(fault, now), model=model, burst=True)
-    if status == 401:
-        if fault.code == "missing_scope" or "missing scope" in fault.message.lower():
-            return Broken("missing scope", sent=True)
-        return Unauthorized(dead=False, reason=fault.code or "unauthorized")
-    if status == 402:
-        return RateLimited(None)
-    if status == 403:
-        if fault.code == "unsupported_country_region_territory":
-            return Unreachable(fault.code)
-        return RateLimited(None)
-    if status in (404, 405, 426) or 300 <= status < 400:
-        return Broken(f"upstream answered {status}", sent=True)
-    if 400 <= status < 500:
-        return _refused(fault, status)
-    if status in (503, 529):
-        return Overloaded(fault.message or f"upstream answered {status}")
-    return Broken(f"upstream answered {status}", sent=True)
+_Sign = Callable[[Fault], bool]
+_Finding = Callable[[Fault, _Asked], Outcome]
 
 
-def _refused(fault: Fault, status: int) -> Refused:
+def _named(*names: str) -> _Sign:
+    return lambda fault: fault.code in names or fault.type in names
+
+
+def _saying(words: str) -> _Sign:
+    return lambda fault: words in fault.message.lower()
+
+
+def _answering(*statuses: int | None) -> _Sign:
+    return lambda fault: fault.status in statuses
+
+
+def _within(first: int, last: int) -> _Sign:
+    return lambda fault: fault.status is not None and first <= fault.status <= last
+
+
+def _any(_: Fault) -> bool:
+    return True
+
+
+def _challenge(fault: Fault) -> bool:
+    """Tell whether this is a page for people: from what stands between us and the upstream."""
+    if fault.status not in (403, 429, 503):
+        return False
+    kind = next((value for name, value in fault.headers if name == "content-type"), "")
+    return "html" in kind or fault.body.lstrip()[:1] == b"<"
+
+
+def _limited(fault: Fault, asked: _Asked) -> Outcome:
+    return RateLimited(_reset_at(fault, asked.now))
+
+
+def _limited_for_long(_: Fault, asked: _Asked) -> Outcome:
+    return RateLimited(asked.now + UNPAID_REST_S)
+
+
+def _burst(fault: Fault, asked: _Asked) -> Outcome:
+    wait_s = retry_after_s(fault.headers, now=asked.now)
+    if wait_s is None:
+        wait_s = fault.resets_in_s
+    until = None if wait_s is None else asked.now + wait_s
+    return RateLimited(until, model=asked.model, burst=True)
+
+
+def _crowded(_: Fault, asked: _Asked) -> Outcome:
+    return RateLimited(None, model=asked.model, burst=True)
+
+
+def _dead(fault: Fault, _: _Asked) -> Outcome:
+    return Unauthorized(dead=True, reason=fault.code or fault.type or "deleted")
+
+
+def _unauthorized(fault: Fault, _: _Asked) -> Outcome:
+    return Unauthorized(dead=False, reason=fault.code or "unauthorized")
+
+
+def _overloaded(fault: Fault, _: _Asked) -> Outcome:
+    return Overloaded(fault.message or fault.code or f"upstream answered {fault.status}")
+
+
+def _misread(fault: Fault, _: _Asked) -> Outcome:
+    return Misread(fault.status or 400, fault.body)
+
+
+def _unsuited(fault: Fault, asked: _Asked) -> Outcome:
+    return Unsuited(asked.model, fault.message or "The model is not available.")
+
+
+def _unreachable(fault: Fault, _: _Asked) -> Outcome:
+    return Unreachable(fault.code or f"challenge page ({fault.status})")
+
+
+def _refused(fault: Fault, _: _Asked) -> Outcome:
+    status = fault.status if fault.status is not None and 400 <= fault.status < 500 else 400
     return Refused(
         status,
         code=fault.code,
@@ -201,33 +207,80 @@ def _refused(fault: Fault, status: int) -> Refused:
     )
 
 
+def _broken(fault: Fault, _: _Asked) -> Outcome:
+    answered = f"upstream answered {fault.status}" if fault.status is not None else "failed"
+    return Broken(fault.code or fault.message or answered, sent=True)
+
+
+_TABLE: Final[Sequence[tuple[_Sign, _Finding]]] = (
+    # What the upstream says counts for more than its status.
+    (_named("usage_limit_reached"), _limited),
+    (_named(*_DEAD_CODES), _dead),
+    (_saying("agent runtime has been deleted"), _dead),
+    (_named("insufficient_quota"), _limited_for_long),
+    (_saying("at capacity"), _crowded),
+    (_named(*_OVERLOAD_CODES), _overloaded),
+    (_named(*_BURST_CODES), _burst),
+    (_named("invalid_encrypted_content"), _misread),
+    (_saying("is not supported when using codex"), _unsuited),
+    (_named("model_not_found"), _unsuited),
+    (_named(*_REQUEST_CODES), _refused),
+    (_named("missing_scope"), _broken),
+    (_saying("missing scope"), _broken),
+    (_named("unsupported_country_region_territory"), _unreachable),
+    # It says nothing that is known: its status counts.
+    (_answering(None), _broken),
+    (_challenge, _unreachable),
+    (_answering(429), _burst),
+    (_answering(401), _unauthorized),
+    (_answering(402, 403), _limited_for_long),
+    (_answering(404, 405, 426), _broken),
+    (_within(400, 499), _refused),
+    (_answering(503, 529), _overloaded),
+    (_any, _broken),
+)
+"""From a sign to what it shows; the first sign that fits decides."""
+
+
+def _said_otherwise(body: bytes) -> tuple[str | None, str]:
+    """Return code and message where the error is a word, a `detail`, or no JSON at all."""
+    try:
+        said = _BODY.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        page = body.lstrip()[:1] == b"<"
+        return None, "" if page else body[:200].decode("utf-8", "replace")
+    if isinstance(said.error, str):
+        return said.error, ""
+    if isinstance(said.detail, str):
+        return None, said.detail
+    detail = said.detail if isinstance(said.detail, dict) else {}
+    code, message = detail.get("code"), detail.get("message")
+    return (
+        code if isinstance(code, str) else None,
+        message if isinstance(message, str) else "",
+    )
+
+
+def _code_of_header(headers: Sequence[tuple[str, str]]) -> str | None:
+    """Return the code that stands in a header, as JSON in base64, with some 401s."""
+    for name, value in headers:
+        if name == _ERROR_HEADER:
+            try:
+                return failure_of(b64decode(value, validate=True)).code
+            except ValueError:
+                return None
+    return None
+
+
 def _reset_at(fault: Fault, now: float) -> float | None:
-    """Return the reset that the body names, else the one of an exhausted window."""
+    """Return the reset that the error names, else the one of an exhausted window."""
     if fault.resets_at is not None:
         return fault.resets_at
     if fault.resets_in_s is not None:
         return now + fault.resets_in_s
-    exhausted = [
+    exhausted = (
         window.reset_at
         for window in quota(fault.headers, now=now).windows
         if window.used_ratio >= 1.0 and window.reset_at is not None
-    ]
+    )
     return max(exhausted, default=None)
-
-
-def _burst_reset_at(fault: Fault, now: float) -> float | None:
-    wait_s = retry_after_s(fault.headers, now=now)
-    if wait_s is None and (match := _TRY_AGAIN.search(fault.message)):
-        wait_s = float(match[1].rstrip(".") or 0) * _UNIT_S.get(match[2].lower(), 60.0)
-    if wait_s is None:
-        wait_s = fault.resets_in_s
-    return None if wait_s is None else now + wait_s
-
-
-def _is_html(fault: Fault) -> bool:
-    kind = next((value for name, value in fault.headers if name == "content-type"), "")
-    return "html" in kind or fault.body[:256].lstrip()[:1] == b"<"
-
-
-def _excerpt(body: bytes) -> str:
-    return "" if body.lstrip()[:1] == b"<" else body[:200].decode("utf-8", "replace")

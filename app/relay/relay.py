@@ -140,7 +140,7 @@ class Relay:
         """Do what the verdict on a failed attempt says; return the call to try again."""
         account_id = lease.account.id
         attempts_max = self.settings.attempts_max
-        search.last_word = last_word(outcome, rng=self._rng)
+        search.last_word = last_word(outcome)
         verdict = judge(outcome, attempt=search.attempt, attempts_max=attempts_max, rng=self._rng)
         match verdict:
             case GiveUp():
@@ -222,6 +222,10 @@ class Relay:
     def _reply(self, upstream: UpstreamReply, call: Call, lease: Lease, opened_at: float) -> Reply:
         settings = self.settings
         account_id = lease.account.id
+        # A stream lives for minutes; what was asked may be megabytes and is of no use any more.
+        known = structs.replace(call, body=b"")
+        # A reply that is collected is read ahead, so two silences may look like one.
+        idle_timeout_s = settings.idle_timeout_s * (1 if call.stream else 2)
 
         def found(name: str) -> None:
             key = f"{call.caller_id}:{name}"
@@ -234,11 +238,9 @@ class Relay:
             upstream,
             model=call.model,
             opened_at=opened_at,
-            terms=Terms(
-                settings.prelude_bytes_max, settings.event_bytes_max, settings.idle_timeout_s
-            ),
+            terms=Terms(settings.prelude_bytes_max, settings.event_bytes_max, idle_timeout_s),
             clock=self._clock,
-            settle=lambda outcome: self._conclude(call, lease, outcome),
+            settle=lambda outcome: self._conclude(known, lease, outcome),
             found=found,
         )
 

@@ -115,7 +115,7 @@ class Reply:
         while size <= self._terms.prelude_bytes_max:
             batch, content = await self._next()
             if batch is None:
-                return self._conclude(self._premature_end())
+                return self._conclude(Broken("ended before any content", sent=True))
             self._held.append(batch)
             if content:
                 break
@@ -249,11 +249,6 @@ class Reply:
             raise error
         self.ended = True
         self._conclude(self._failure(self.failed))
-
-    def _premature_end(self) -> Outcome:
-        if self.failed is not None:
-            return self._failure(self.failed)
-        return Broken("ended before any content", sent=True)
 
     def _failure(self, failed: Fault) -> Outcome:
         return diagnose(failed, model=self._model, now=self._clock.now())

@@ -56,51 +56,48 @@ class GiveUp(Struct, frozen=True):
 Verdict = TryAnother | TryAgain | Renew | Strip | GiveUp
 
 
-def judge(outcome: Outcome, *, attempt: int, attempts_max: int, rng: Random) -> Verdict:  # noqa: PLR0911 - one arm an outcome
+def judge(outcome: Outcome, *, attempt: int, attempts_max: int, rng: Random) -> Verdict:
     """Return what to do after attempt number `attempt` (from 1) showed `outcome`."""
-    last = attempt >= attempts_max
     match outcome:
-        case Refused():
-            return GiveUp(_refusal(outcome))
         case Misread():
             return Strip()
-        case Unauthorized(dead=False) if not last:
+        case Refused():
+            return GiveUp(last_word(outcome))
+        case _ if attempt >= attempts_max:
+            return GiveUp(last_word(outcome))
+        case Unauthorized(dead=False):
             return Renew()
-        case Overloaded() | Unreachable() if not last:
-            wait = delay_s(attempt, first_s=OVERLOAD_FIRST_S, max_s=OVERLOAD_MAX_S, rng=rng)
-            return TryAgain(wait)
-        case RateLimited() | Unauthorized() | Unsuited() | Broken() if not last:
+        case Overloaded() | Unreachable():
+            wait_s = delay_s(attempt, first_s=OVERLOAD_FIRST_S, max_s=OVERLOAD_MAX_S, rng=rng)
+            return TryAgain(wait_s)
+        case RateLimited() | Unauthorized() | Unsuited() | Broken():
             return TryAnother()
-        case Unsuited(reason=reason):
-            return GiveUp(UpstreamRefused(reason, status=404, code="model_not_found"))
-        case Broken(silent=True):
-            return GiveUp(UpstreamTimeout("The upstream was silent for too long."))
-        case RateLimited():
-            return GiveUp(_exhausted("Every account that was tried is at a limit.", status=429))
-        case Overloaded(reason=reason):
-            return GiveUp(_exhausted(f"The upstream is overloaded: {reason}", status=503))
-        case Unauthorized() | Unreachable() | Broken():
-            return GiveUp(_exhausted("Every attempt to reach the upstream failed.", status=502))
         case Succeeded() | Abandoned():
-            raise AssertionError(f"{type(outcome).__name__} ends no attempt before it has begun")
+            raise _no_failure(outcome)
         case _:
             assert_never(outcome)
 
 
-def last_word(outcome: Outcome, *, rng: Random) -> GatewayError:
-    """Return the error of a call that ends with `outcome` because no account is left for it."""
-    if isinstance(outcome, Misread):
-        return UpstreamRefused(
-            "The encrypted content in the request could not be verified.",
-            status=outcome.status,
-            code="invalid_encrypted_content",
-        )
-    verdict = judge(outcome, attempt=1, attempts_max=1, rng=rng)
-    assert isinstance(verdict, GiveUp), outcome  # noqa: S101 - nothing else is left
-    return verdict.error
+def last_word(outcome: Outcome) -> GatewayError:
+    """Return the error of a call that ends with `outcome`, as nothing is left to be tried."""
+    match outcome:
+        case Refused() | Misread() | Unsuited():
+            return _refusal(outcome)
+        case RateLimited() | Overloaded() | Unauthorized() | Unreachable() | Broken():
+            return _exhausted(outcome)
+        case Succeeded() | Abandoned():
+            raise _no_failure(outcome)
+        case _:
+            assert_never(outcome)
 
 
-def _refusal(outcome: Refused) -> GatewayError:
+def _refusal(outcome: Refused | Misread | Unsuited) -> GatewayError:
+    match outcome:
+        case Misread():
+            words = "The encrypted content in the request could not be verified."
+            return UpstreamRefused(words, status=outcome.status, code="invalid_encrypted_content")
+        case Unsuited():
+            return UpstreamRefused(outcome.reason, status=404, code="model_not_found")
     return UpstreamRefused(
         outcome.message,
         status=outcome.status,
@@ -110,5 +107,20 @@ def _refusal(outcome: Refused) -> GatewayError:
     )
 
 
-def _exhausted(message: str, *, status: int) -> GatewayError:
-    return UpstreamError(message, status=status, retry_after_s=1.0)
+def _exhausted(
+    outcome: RateLimited | Overloaded | Unauthorized | Unreachable | Broken,
+) -> GatewayError:
+    match outcome:
+        case RateLimited():
+            status, words = 429, "Every account that was tried is at a limit."
+        case Overloaded(reason=reason):
+            status, words = 503, f"The upstream is overloaded: {reason}"
+        case Broken(silent=True):
+            return UpstreamTimeout("The upstream was silent for too long.", retry_after_s=1.0)
+        case _:
+            status, words = 502, "Every attempt to reach the upstream failed."
+    return UpstreamError(words, status=status, retry_after_s=1.0)
+
+
+def _no_failure(outcome: Outcome) -> AssertionError:
+    return AssertionError(f"{type(outcome).__name__} ends no attempt before it has begun")

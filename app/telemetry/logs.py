@@ -14,15 +14,21 @@ from typing import Any, Final
 import orjson
 
 QUEUE_LINES_MAX: Final = 10_000
+STOP_WAIT_S: Final = 5.0
 _SECRET: Final = re.compile(
-    r"(Bearer\s+)\S+|\beyJ[\w-]{8,}\.[\w.-]+|\b(?:sk|rt|at)[-_][\w-]{8,}", re.IGNORECASE
+    r"(Bearer\s+)[^\s\"']+"
+    r"|(://)[^\s/@\"']+@"
+    r"|\beyJ[\w-]{8,}\.[\w.-]+"
+    r"|\b(?:sk|rt|at)[-_.][\w.-]{8,}",
+    re.IGNORECASE,
 )
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def masked(text: str) -> str:
     """Return `text` with whatever looks like a credential replaced by stars."""
-    return _SECRET.sub(lambda found: (found[1] or "") + "***", text)
+    return _SECRET.sub(lambda found: (found[1] or found[2] or "") + "***", text)
 
 
 class JsonLines(logging.Formatter):
@@ -38,10 +44,15 @@ class JsonLines(logging.Formatter):
         }
         for name, value in vars(record).items():
             if name not in _STANDARD:
-                line[name] = masked(value) if isinstance(value, str) else value
+                plain = isinstance(value, int | float | None)
+                line[name] = value if plain else masked(str(value))
         if record.exc_info:
             line["exception"] = masked(self.formatException(record.exc_info))
-        return orjson.dumps(line, default=str).decode()
+        try:
+            return orjson.dumps(line).decode()
+        except TypeError:  # half of a surrogate pair, which no encoding of text can hold
+            safe = {name: _encodable(value) for name, value in line.items()}
+            return orjson.dumps(safe).decode()
 
 
 class PlainLines(logging.Formatter):
@@ -53,10 +64,29 @@ class PlainLines(logging.Formatter):
             f"{name}={value}" for name, value in vars(record).items() if name not in _STANDARD
         )
         time = self.formatTime(record, "%H:%M:%S")
-        line = f"{time} {record.levelname.lower():7} {record.getMessage()} {fields}".rstrip()
+        event = _CONTROL.sub("?", f"{record.getMessage()} {fields}").rstrip()
+        line = f"{time} {record.levelname.lower():7} {event}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return masked(line)
+
+
+def _encodable(value: Any) -> Any:
+    """Return the value as JSON can hold it: integers are bounded there, and text is UTF-8."""
+    if value is None or isinstance(value, bool | float):
+        return value
+    return str(value).encode("utf-8", "replace").decode()
+
+
+class _Listener(logging.handlers.QueueListener):
+    """Waits for room for its end, which must not be dropped."""
+
+    def __init__(self, lines: "queue.Queue[Any]", to: logging.Handler) -> None:
+        super().__init__(lines, to)
+        self._lines = lines
+
+    def enqueue_sentinel(self) -> None:
+        self._lines.put(None, timeout=STOP_WAIT_S)
 
 
 class _Dropping(logging.handlers.QueueHandler):
@@ -83,6 +113,6 @@ def start(*, level: str, as_json: bool) -> logging.handlers.QueueListener:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for chatty in ("httpx", "httpcore", "aiosqlite", "alembic", "asyncio", "_granian"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    listener = logging.handlers.QueueListener(lines, stderr)
+    listener = _Listener(lines, stderr)
     listener.start()
     return listener

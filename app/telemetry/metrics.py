@@ -1,8 +1,8 @@
 """Prometheus metrics of one worker: counted on the path of a call, spelled out at a scrape.
 
 A count is a plain addition to a number in a dict; the Prometheus client only ever reads them, when
-somebody scrapes. Labels come from closed sets: dialects, our own codes, models of the catalogue
-(anything else is "other"), health states. Never a key, a prompt or a free-form name.
+somebody scrapes. Labels come from small sets: dialects, health states, and the first so many
+codes and models that are seen (the rest is "other"). Never a key or a prompt.
 """
 
 from bisect import bisect_left
@@ -60,7 +60,8 @@ class Metrics:
         self._requests: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._attempts: defaultdict[str, int] = defaultdict(int)
         self._tokens: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self._models: dict[str, str] = {}
+        self._models: set[str] = set()
+        self._codes: set[str] = set()
         self._first_event = Histogram()
         self._duration = Histogram()
         self._streams = 0
@@ -90,9 +91,7 @@ class Metrics:
         self, dialect: Dialect, call: Call | None, status: int, code: str, seconds: float
     ) -> None:
         """A request was answered."""
-        label = code if code != "ok" or status == 200 else str(status)
-        if len(self._requests) > CODES_MAX * MODELS_MAX:
-            label = "other"
+        label = self._code(code if code != "ok" or status == 200 else str(status))
         model = self._model(call.model) if call else "none"
         self._requests[dialect.value, model, label] += 1
         self._duration.observe(seconds)
@@ -134,10 +133,20 @@ class Metrics:
         yield streams
 
     def _model(self, model: str) -> str:
-        known = self._models.get(model)
-        if known is None:
-            known = self._models[model] = model if len(self._models) < MODELS_MAX else "other"
-        return known
+        return _label(model, self._models, MODELS_MAX)
+
+    def _code(self, code: str) -> str:
+        return _label(code, self._codes, CODES_MAX)
+
+
+def _label(word: str, known: set[str], words_max: int) -> str:
+    """Return the word itself while there are few of them: upstreams have codes of their own."""
+    if word in known:
+        return word
+    if len(known) >= words_max:
+        return "other"
+    known.add(word)
+    return word
 
 
 class Gauges:
@@ -148,11 +157,13 @@ class Gauges:
         *,
         accounts: Callable[[], Iterable[AccountState]],
         waiting: Callable[[], int],
+        late: Callable[[], int],
         loop_lag_s: Callable[[], float],
         store_up: Callable[[], bool],
     ) -> None:
         self._accounts = accounts
         self._waiting = waiting
+        self._late = late
         self._loop_lag_s = loop_lag_s
         self._store_up = store_up
 
@@ -170,6 +181,11 @@ class Gauges:
         yield GaugeMetricFamily("codex2api_leases", "Attempts under way.", value=in_flight)
         yield GaugeMetricFamily(
             "codex2api_queue_depth", "Calls waiting for an account.", value=self._waiting()
+        )
+        yield GaugeMetricFamily(
+            "codex2api_late_requests",
+            "Requests to the upstream that go on although they were cancelled.",
+            value=self._late(),
         )
         yield GaugeMetricFamily(
             "codex2api_loop_lag_seconds",

@@ -2,15 +2,22 @@
 
 This is the only file that knows the library. It pools connections per proxy, keeps no cookies,
 follows no redirect, asks for no compression and reads no proxy from the environment: with a
-proxy configured there is no direct connection, ever. It owns no timeout but that of connecting;
-how long a reply may take is the relay's business, and cancelling closes the connection.
+proxy configured there is no direct connection, ever. How long a reply may take is the relay's
+business, and cancelling closes the connection.
+
+With one exception: the library can't let go of a request whose head has not come. One that is
+cancelled before goes on unheard and is closed when its head comes, or at the latest after the
+silence that the relay would bear, plus a margin. Such late requests are counted (`late`), and
+beyond `LATE_MAX` of them nothing is sent until some have ended.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Generator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, Self
+from types import coroutine
+from typing import Any, Final, Self
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import (
@@ -30,14 +37,23 @@ CONNECT_TIMEOUT_S: Final = 10.0
 IDLE_CONNECTION_S: Final = 30.0
 IDLE_CONNECTIONS_MAX: Final = 512
 CLIENTS_MAX: Final = 256
-"""Distinct proxies in use at once; the one that was made first is closed to make room."""
-READ_AHEAD_BYTES: Final = 256
-"""How far the library reads ahead. Reading the next event while this one is handled saves a
-quarter of an event's CPU (`make bench`), but the library hands out a reply only when this much of
-its body is there, so it must be less than the first event of any upstream (a `response.created`
-has 500 bytes and more): nothing else is ever held back."""
+"""Distinct proxies in use at once; to make room the one that was made first is let go of, which
+ends with the last of its replies."""
+READ_AHEAD_BYTES: Final = 512
+"""How far the library reads ahead for a reply that is collected whole. It hands out nothing until
+it has read that much more, so a reply that is passed on is read without: each event at once. For
+one that is collected it is worth three quarters of the CPU of a piece of the body (`make bench`),
+and 512 bytes hold no more than two or three events back."""
 END_WAIT_S: Final = 0.25
 """How long the end of a body that has said its last word is waited for, to keep its connection."""
+
+SILENCE_S: Final = 3_600.0
+"""The longest silence that the runtime settings can allow."""
+SILENCE_MARGIN_S: Final = 60.0
+LATE_MAX: Final = 1_024
+"""Requests that go on after they were cancelled: each holds a connection and its body."""
+
+PROXY_SCHEMES: Final = ("http://", "https://", "socks5://", "socks5h://")
 
 Headers = Sequence[tuple[str, str]]
 
@@ -52,7 +68,7 @@ class HttpReply:
         self._reader = response.body_reader
         self._ended = False
         self.status: int = response.status
-        self.headers: Headers = tuple(response.headers.items())
+        self.headers: Headers = _headers(response)
 
     async def read(self) -> bytes | None:
         """Return the next piece of the body as it arrived, or None at its proper end."""
@@ -88,48 +104,90 @@ class HttpClient:
         self._proxy_url = proxy_url
         self._ca_pem = ca_file.read_bytes() if ca_file else None
         self._clients: dict[str, Client] = {}
-        self._closing: list[Client] = []
+        self._silence_s = SILENCE_S
+        self._late: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for client in (*self._clients.values(), *self._closing):
+        for client in self._clients.values():
             await client.close()
+        for task in self._late:
+            task.cancel()
+        await asyncio.gather(*self._late, return_exceptions=True)
+
+    @property
+    def late(self) -> int:
+        """How many requests go on although they were cancelled."""
+        return len(self._late)
+
+    def expect_silence(self, silence_s: float) -> None:
+        """Say how long the relay bears silence; from then on late requests end soon after that.
+
+        Replies under way keep the connections that they have.
+        """
+        if silence_s != self._silence_s:
+            self._silence_s = silence_s
+            self._clients.clear()
 
     async def post(
-        self, url: str, *, headers: Headers, body: bytes, proxy_url: Secret | None
+        self,
+        url: str,
+        *,
+        headers: Headers,
+        body: bytes,
+        proxy_url: Secret | None,
+        read_ahead_bytes: int = 0,
     ) -> HttpReply:
         """Send a POST and return its reply as soon as the head is there.
+
+        `read_ahead_bytes` of the body may be held back until they are there together.
 
         Raises:
             UpstreamFailure: No reply began; `sent` tells whether it may have been received.
         """
-        client = self._client(proxy_url or self._proxy_url)
+        if len(self._late) >= LATE_MAX:
+            raise UpstreamFailure("too many late requests", sent=False, route=True)
         try:
             request = (
-                client.post(url)
+                self._client(proxy_url or self._proxy_url)
+                .post(url)
                 .headers(headers)
                 .body_bytes(body)
-                .streamed_read_buffer_limit(READ_AHEAD_BYTES)
+                .streamed_read_buffer_limit(read_ahead_bytes)
                 .build_streamed()
             )
-            return HttpReply(request, await request.__aenter__())
+        except (ValueError, BuilderError):
+            # The library's words quote what they complain of, which may be a secret.
+            raise UpstreamFailure("unusable URL, proxy or header", sent=False, route=True) from None
+        head = request.__aenter__()
+        try:
+            return HttpReply(request, await _sheltered(head))
+        except asyncio.CancelledError:
+            self._outlive(request, head)
+            raise
         except ConnectTimeoutError as error:
             # The library reports a wait for the head in the same words, so it proves nothing.
             raise UpstreamFailure("connect timeout", sent=True, route=True) from error
-        except BuilderError as error:
-            raise UpstreamFailure("unusable URL or proxy", sent=False, route=True) from error
+        except BuilderError:
+            raise UpstreamFailure("unusable URL or proxy", sent=False, route=True) from None
         except PyreqwestError as error:
             sent = not _never_sent(error)
             raise UpstreamFailure(_reason(error), sent=sent, route=not sent) from error
+
+    def _outlive(self, request: StreamRequest, head: Coroutine[Any, Any, Response]) -> None:
+        """Close the request as soon as that is possible, which is when its head has come."""
+        task = asyncio.get_running_loop().create_task(_close_late(request, head))
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
 
     def _client(self, proxy_url: Secret | None) -> Client:
         key = proxy_url.reveal() if proxy_url else ""
         client = self._clients.get(key)
         if client is None:
             if len(self._clients) >= CLIENTS_MAX:
-                self._closing.append(self._clients.pop(next(iter(self._clients))))
+                del self._clients[next(iter(self._clients))]
             client = self._clients[key] = self._build(key)
         return client
 
@@ -155,12 +213,46 @@ class HttpClient:
             .tcp_nodelay(on)
             .tcp_keepalive(timedelta(seconds=30))
             .tcp_user_timeout(timedelta(seconds=60))
+            .read_timeout(timedelta(seconds=self._silence_s + SILENCE_MARGIN_S))
         )
         if self._ca_pem:
             builder = builder.add_root_certificate_pem(self._ca_pem)
         if proxy_url:
+            # The library takes a proxy that it does not know for none at all.
+            if not proxy_url.lower().startswith(PROXY_SCHEMES):
+                raise ValueError(PROXY_SCHEMES)
             builder = builder.proxy(ProxyBuilder.all(proxy_url))
         return builder.build()
+
+
+def _headers(response: Response) -> Headers:
+    """Return the reply's headers; a value that is no ASCII text is left out."""
+    try:
+        return tuple(response.headers.items())
+    except ValueError:
+        found: list[tuple[str, str]] = []
+        for name in dict.fromkeys(response.headers.keys()):
+            with suppress(ValueError):
+                found += [(name, value) for value in response.headers.getall(name)]
+        return found
+
+
+@coroutine
+def _sheltered(head: Coroutine[Any, Any, Response]) -> Generator[Any, None, Response]:
+    """Await `head` without handing a cancellation on to it, so that it can be awaited again."""
+    while True:
+        try:
+            waiting = head.send(None)
+        except StopIteration as done:
+            response: Response = done.value
+            return response
+        yield waiting
+
+
+async def _close_late(request: StreamRequest, head: Coroutine[Any, Any, Response]) -> None:
+    with suppress(PyreqwestError):
+        await head
+        await request.__aexit__(None, None, None)
 
 
 def _never_sent(error: PyreqwestError) -> bool:

@@ -26,8 +26,12 @@ TORN: Final = 0.1
 """Part of the callers that hang up in the middle of their request."""
 WARMING: Final = 500
 QUIET_S: Final = 20.0
-IDLE_CONNECTIONS_S: Final = 35.0
-"""Longer than kept upstream connections live, so that those are gone too."""
+FILES_SPARE: Final = 16
+THREADS_SPARE: Final = 4
+STREAM_BYTES_MAX: Final = 1_000
+"""Growth for each dropped stream; a leaked stream would be ten times that."""
+IDLE_CONNECTIONS_S: Final = 65.0
+"""Kept upstream connections live 30 s and are looked at every 30 s; then those are gone too."""
 
 
 class Traces(msgspec.Struct, frozen=True):
@@ -57,6 +61,22 @@ async def run(rig: Rig) -> None:
     rig.book.add(lanes[0].key(NAME, "upstream_in_flight"), rig.upstream.in_flight())
     for name, value in after.gauges.items():
         rig.book.add(lanes[0].key(NAME, f"gauge {name}"), value)
+    for leak in leaks(before, after, rig.plan.aborts):
+        rig.book.fault(f"{rig.where(lanes[0], NAME)}: {leak}")
+
+
+def leaks(before: Traces, after: Traces, streams: int) -> list[str]:
+    """What of the dropped streams is still there, one sentence each."""
+    found = [f"{name} is {value:g}, not 0" for name, value in after.gauges.items()
+             if value and not name.endswith(("_tasks", "_threads"))]  # fmt: skip
+    if after.files > before.files + FILES_SPARE:
+        found.append(f"{after.files - before.files} more files are open")
+    if after.threads > before.threads + THREADS_SPARE:
+        found.append(f"there are {after.threads - before.threads} more threads")
+    grown = (after.rss_bytes - before.rss_bytes) / streams
+    if grown > STREAM_BYTES_MAX:
+        found.append(f"memory has grown by {grown:.0f} bytes for each dropped stream")
+    return found
 
 
 async def _drop(rig: Rig, lanes: list[Lane], count: int, chance: random.Random) -> None:
@@ -85,8 +105,8 @@ async def _rested(rig: Rig) -> Traces:
     """What the gateway holds once everything has had time to end."""
     assert rig.gateway is not None  # noqa: S101  (narrows the type)
     until = time.monotonic() + QUIET_S
-    while rig.upstream.in_flight() and time.monotonic() < until:
-        await asyncio.sleep(0.2)
+    while rig.upstream.in_flight() and time.monotonic() < until:  # noqa: ASYNC110 (asks a server)
+        await asyncio.sleep(0.2)  # the simulator tells nobody, so ask
     await asyncio.sleep(IDLE_CONNECTIONS_S)
     program = rig.gateway.program
     gauges = {

@@ -14,6 +14,9 @@ from loadtests.bench.upstream import Pace
 
 NAME: Final = "events"
 END_S: Final = 20.0
+LUMPED_FROM: Final = 1.25
+"""Events to a read from which they did not travel one by one: they were held back, or all is late,
+and their CPU can't be compared."""
 
 
 async def run(rig: Rig) -> None:
@@ -26,6 +29,9 @@ async def run(rig: Rig) -> None:
             if not sample.events:
                 rig.book.fault(f"{rig.where(lane, NAME)}: nothing arrived")
                 continue
+            if sample.events > LUMPED_FROM * sample.reads:
+                lumps = sample.events / sample.reads
+                rig.book.fault(f"{rig.where(lane, NAME)}: events came {lumps:.2f} to a read")
             rig.book.add(lane.key(NAME, "cpu_us"), 1e6 * sample.cpu_s / sample.events)
             rig.book.add(lane.key(NAME, "events_per_read"), sample.events / sample.reads)
             rig.book.add(lane.key(NAME, "events_per_s"), sample.events / sample.wall_s)

@@ -16,9 +16,6 @@ from loadtests.bench.rig import Rig, Sample
 from loadtests.bench.upstream import Pace
 
 NAME: Final = "latency"
-STREAM_S: Final = 2.0
-PROBES: Final = 3
-PROBE_S: Final = 1.5
 GROWTH_MAX: Final = 3.0
 STREAMS_MAX: Final = 2000
 END_S: Final = 20.0
@@ -26,9 +23,9 @@ END_S: Final = 20.0
 
 async def run(rig: Rig) -> None:
     """Find each lane's load, then measure all lanes, taking turns."""
-    rig.upstream.answer(Pace(int(rig.plan.pace * STREAM_S), rig.plan.pace))
+    rig.upstream.answer(Pace(int(rig.plan.pace * rig.plan.stream_s), rig.plan.pace))
     loads = {lane: await _find_load(rig, lane) for lane in rig.lanes}
-    if loads:
+    if loads and rig.kind == "plain":  # the loader itself speaks no TLS
         loads[rig.direct] = min(loads.values())
     for _ in range(rig.plan.repeat):
         for lane, streams in loads.items():
@@ -41,8 +38,8 @@ async def run(rig: Rig) -> None:
 async def _find_load(rig: Rig, lane: Lane) -> int:
     """How many streams at a time bring the program to the wanted share of its core."""
     streams = rig.plan.streams
-    for _ in range(PROBES):
-        sample, _tally = await _flow(rig, lane, streams, min(PROBE_S, rig.plan.seconds))
+    for _ in range(rig.plan.probes):
+        sample, _tally = await _flow(rig, lane, streams, rig.plan.probe_s)
         room = min(rig.room(sample), GROWTH_MAX)
         streams = min(STREAMS_MAX, max(1, int(streams * room)))
         if 0.95 < room < 1.05:
@@ -52,9 +49,9 @@ async def _find_load(rig: Rig, lane: Lane) -> int:
 
 async def _flow(rig: Rig, lane: Lane, streams: int, seconds: float) -> tuple[Sample, Tally]:
     """Let streams come and go so that `streams` are open at a time; measure once it is steady."""
-    tally = Tally(deltas=int(rig.plan.pace * STREAM_S))
-    arrivals = asyncio.create_task(_arrive(lane, tally, streams / STREAM_S))
-    await asyncio.sleep(STREAM_S + rig.plan.warm_s)
+    tally = Tally(deltas=int(rig.plan.pace * rig.plan.stream_s))
+    arrivals = asyncio.create_task(_arrive(lane, tally, streams / rig.plan.stream_s))
+    await asyncio.sleep(rig.plan.stream_s + rig.plan.warm_s)
     tally.recording = True
     sample = await rig.measured(lane.process, tally, seconds)
     tally.recording = False

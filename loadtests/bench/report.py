@@ -89,7 +89,7 @@ def _machine(run: Run) -> str:
 def _faults(run: Run) -> str:
     if not run.faults:
         return "Every stream ended properly, and the loader's core was never full."
-    return "\n".join(["Not valid:", "", *(f"* {fault}" for fault in run.faults)])
+    return "\n".join(["Not as it should be:", "", *(f"* {fault}" for fault in run.faults)])
 
 
 def _targets(run: Run) -> str:
@@ -124,7 +124,16 @@ def _aborts(run: Run) -> str:
         key = figure.key
         values = ", ".join(f"{value:,.0f}" for value in figure.values)
         rows.append((key.upstream, key.metric.replace("_", " "), values))
+    rows += [
+        (upstream, "nothing left behind", _held_up(run, upstream))
+        for upstream in dict.fromkeys(figure.key.upstream for figure in run.of("aborts"))
+    ]
     return _table(("Upstream", "What", "Value"), rows)
+
+
+def _held_up(run: Run, upstream: str) -> str:
+    missed = any(fault.startswith(f"aborts, {upstream}") for fault in run.faults)
+    return "MISSED" if missed else "ok"
 
 
 def _cell(figure: Figure | None, factor: float, digits: int) -> str:

@@ -20,14 +20,15 @@ DELTAS: Final = 2
 """With prelude, item and end these are some ten events."""
 CONNECTIONS: Final = 16
 PROBE_PER_S: Final = 200.0
-PROBE_S: Final = 1.0
 
 
 async def run(rig: Rig) -> None:
     """Find a rate that all can bear, then measure every lane, taking turns."""
     rig.upstream.answer(Pace(DELTAS, burst=True, timestamps=False))
     per_s = PROBE_PER_S
-    rates = [per_s * rig.room(await _asked(rig, lane, per_s, PROBE_S, [])) for lane in rig.lanes]
+    rates = [
+        per_s * rig.room(await _asked(rig, lane, per_s, rig.plan.probe_s, [])) for lane in rig.lanes
+    ]
     per_s = min(rates, default=per_s)
     for _ in range(rig.plan.repeat):
         for lane in rig.lanes:

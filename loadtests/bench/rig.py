@@ -5,6 +5,7 @@ through, and how busy the loader's core was, because a figure from a saturated l
 """
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -42,21 +43,32 @@ class Plan(msgspec.Struct, frozen=True):
     """Events a second of each stream."""
     share: float = 0.6
     """Load of the program's core at which latency is measured."""
+    probes: int = 3
+    """Tries to find that load."""
+    probe_s: float = 1.5
+    stream_s: float = 2.0
+    """Life of a stream while latency is measured."""
     held: int = 2000
     held_open_s: float = 10.0
     held_s: float = 10.0
+    held_pace: float = 0.5
+    """Events a second of a held stream."""
     aborts: int = 10_000
     aborts_per_s: float = 400.0
 
 
 QUICK: Final = Plan(
     repeat=1,
-    seconds=1.0,
-    warm_s=0.4,
-    streams=100,
-    held=200,
-    held_open_s=1.0,
-    held_s=1.0,
+    seconds=0.6,
+    warm_s=0.2,
+    streams=50,
+    probes=0,
+    probe_s=0.3,
+    stream_s=0.4,
+    held=100,
+    held_open_s=0.4,
+    held_s=0.4,
+    held_pace=5.0,
     aborts=500,
 )
 """A smoke run of the bench itself; its figures mean little."""
@@ -108,11 +120,26 @@ class Rig:
         """Let the load run for that long; what it cost the program meanwhile."""
         before = self._read(process, tally)
         await asyncio.sleep(seconds)
+        if process is not None:
+            process.check()
         after = self._read(process, tally)
         wall_s, cpu_s, load_cpu_s, events, reads = (
             b - a for a, b in zip(before, after, strict=True)
         )
         return Sample(wall_s, cpu_s, load_cpu_s, int(events), int(reads))
+
+    @contextmanager
+    def another(self, lane: Lane) -> Iterator[Lane]:
+        """The same lane through a program that has just been started; it ends with the block."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as name:
+            folder, core = Path(name), self.cores.program
+            if lane.program == "gateway":
+                with gateway.running(self.environment, folder, core=core) as ready:
+                    process, port = ready.program, ready.port
+                    yield msgspec.structs.replace(lane, process=process, port=port)
+            else:
+                with nginx.running(self.upstream, folder, core=core) as (process, port):
+                    yield msgspec.structs.replace(lane, process=process, port=port)
 
     def room(self, sample: Sample) -> float:
         """By how much the load may grow until one of the two cores is as busy as is wanted."""

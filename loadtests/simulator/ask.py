@@ -54,7 +54,7 @@ def from_responses(body: dict[str, Any]) -> Ask:
     for item in items:
         if item.get("type") == "additional_tools":
             declared += _dicts(item.get("tools"))
-    ask.tools = [_tool(one) for one in declared]
+    ask.tools = [_tool(one) for one in _unpacked(declared)]
     ask.choice = _choice(body.get("tool_choice"))
     reasoning = body.get("reasoning")
     ask.effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
@@ -120,6 +120,15 @@ def _images(content: Any) -> Iterator[int]:
         data = str(url or "")
         encoded = data.partition("base64,")[2].rstrip("=")
         yield len(encoded) * 3 // 4 if encoded else len(data)
+
+
+def _unpacked(declared: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The tools, those of namespaces among them."""
+    for one in declared:
+        if one.get("type") == "namespace":
+            yield from _dicts(one.get("tools"))
+        else:
+            yield one
 
 
 def _tool(declared: dict[str, Any]) -> Tool:

@@ -154,22 +154,22 @@ class Playback:
                 return
             if event.head and self._emit(event):
                 return
-            if self._held_up(event.after_s):
+            if self._held_up(event):
                 return
         self._loop.call_soon(self._step)
 
-    def _held_up(self, wait_s: float) -> bool:
-        """Whether the next event has to wait; arranges for it. Raises Cut where that is due."""
+    def _held_up(self, event: Event) -> bool:
+        """Whether what follows has to wait; arranges for it. Raises Cut where that is due."""
         if self.delivered == self._knobs.cut_after_events:
             self._release()
             raise Cut
-        if self._knobs.stepwise:
+        if self._knobs.stepwise and event.head:
             self._release()
             self._wheel.turnstile.wait(self._step)
             return True
-        if wait_s > 0:
+        if event.after_s > 0:
             self._release()
-            self._wait(wait_s)
+            self._wait(event.after_s)
             return True
         if self.sink.blocked:
             self._waiting = True

@@ -29,6 +29,9 @@ from loadtests.simulator.schema import instance
 
 SHELL_TOOLS = {"shell", "local_shell", "shell_command", "exec_command", "container.exec"}
 SHELL_COMMAND = "echo hello-from-codex2api"
+CODE_TOOL = "exec"
+"""The free-form tool of a Codex client in code mode: JavaScript that calls the other tools."""
+SHELL_CODE = f'const ran = await tools.exec_command({{cmd: "{SHELL_COMMAND}"}}); text(ran.output);'
 PARALLEL_CALLS_MAX = 3
 _RUN = re.compile(r"\brun\b", re.IGNORECASE)
 _INVITES_TOOL = re.compile(r"use (a|the|your) tool|use tools|weather", re.IGNORECASE)
@@ -85,7 +88,7 @@ def _calls(ask: Ask) -> list[Item]:
     named = next((tool for tool in ask.tools if tool.name == ask.choice), None)
     if named is not None:
         return _call(named, ask)
-    shell = next((tool for tool in ask.tools if tool.name in SHELL_TOOLS), None)
+    shell = next((tool for tool in ask.tools if _runs(tool)), None)
     if shell is not None and _RUN.search(ask.text):
         return _call(shell, ask)
     tool = _invited(ask)
@@ -96,6 +99,10 @@ def _calls(ask: Ask) -> list[Item]:
         several = (functions * PARALLEL_CALLS_MAX)[: max(2, min(len(functions), 3))]
         return [item for one in several for item in _call(one, ask)]
     return _call(tool, ask)
+
+
+def _runs(tool: Tool) -> bool:
+    return tool.name in SHELL_TOOLS or (tool.kind == "custom" and tool.name == CODE_TOOL)
 
 
 def _invited(ask: Ask) -> Tool | None:
@@ -122,6 +129,8 @@ def _call(tool: Tool, ask: Ask) -> list[Item]:
         return [LocalShellCall(command=SHELL_COMMAND.split())]
     if tool.kind == "custom":
         text = SHELL_COMMAND if tool.name in SHELL_TOOLS else f"input for {tool.name}\n"
+        if tool.name == CODE_TOOL:
+            text = SHELL_CODE
         if "patch" in tool.name:
             text = "*** Begin Patch\n*** Add File: hello.txt\n+hello\n*** End Patch\n"
         return [CustomToolCall(name=tool.name, input=text)]

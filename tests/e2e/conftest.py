@@ -2,7 +2,7 @@
 
 One pair serves all tests of a worker that leave the pool as it was; `start` gives a pair of its
 own to those that don't. After each test the simulator must have nothing to complain about, unless
-the test says what it expects: `simulator.forgive("...")`.
+the test looks at the complaints itself and then calls `simulator.mark()`.
 """
 
 from collections.abc import Callable, Iterator
@@ -86,4 +86,5 @@ def _watched(pair: Pair, request: pytest.FixtureRequest) -> Iterator[Pair]:
     logs.append((pair.gateway, len(pair.gateway.printed().encode())))
     pair.simulator.mark()
     yield pair
+    pair.simulator.quiet()
     assert pair.simulator.violations == []

@@ -163,6 +163,10 @@ class Simulator(Program):
         records = self.see("ledger")[self._records :]
         return [record for record in records if record["path"].endswith("/responses")]
 
+    def quiet(self) -> None:
+        """Wait until every request is over and written down."""
+        until(lambda: self.see("state")["in_flight"] == 0, "no request is in flight upstream")
+
     def wait_for_records(self, count: int) -> list[dict[str, Any]]:
         """Return the records since the mark once there are `count`; more are a failure."""
         found = until(
@@ -246,7 +250,8 @@ class Gateway(Program):
 
     def _ready(self) -> bool:
         assert self.process is not None
-        assert self.process.poll() is None, f"the gateway ended at once:\n{self.printed()}"
+        status = self.process.poll()
+        assert status is None, f"the gateway ended with {status}:\n{self.printed()}"
         try:
             return self.client.get("/ready").status_code == 200
         except httpx.TransportError:

@@ -17,7 +17,6 @@ FINGERPRINTS_MAX: Final = 16
 
 class _Item(Struct):
     encrypted_content: str | None = None
-    type: str | None = None
 
 
 class _Event(Struct):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, Struct
 
 from app.dialects.responses import options
 from app.dialects.responses.items import Encodable, message, repaired, says_json
@@ -71,28 +71,28 @@ DROPPED: Final = frozenset(
 """Fields that the backend refuses; some of them are said in another field instead."""
 
 
-def to_upstream(  # noqa: PLR0913 - keyword-only, one per fact about the caller or the model
-    body: bytes,
-    peek: Peek,
-    *,
-    upstream_model: str,
-    efforts: Sequence[str] | None,
-    codex_client: bool,
-    lite: bool | None,
-    effort: str | None = None,
-    cache_key: str | None = None,
-) -> bytes:
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What the request is to become: the facts about its caller and its model."""
+
+    upstream_model: str
+    """The model's name upstream."""
+    efforts: Sequence[str] | None
+    """The model's reasoning efforts; None if they aren't known."""
+    codex_client: bool
+    """The caller is a Codex client: its items and tools stay as they are."""
+    lite: bool | None
+    """Send the Lite form; False and None send what the caller sent."""
+    effort: str | None = None
+    """The effort that the model's name asks for; one in the request wins."""
+    cache_key: str | None = None
+    """The prompt cache key to send instead of the caller's own."""
+
+
+def to_upstream(body: bytes, peek: Peek, wanted: Wanted) -> bytes:
     """Return `body` as the backend takes it; `body` itself if it is right already.
 
-    Args:
-        body: The request as it came, decompressed.
-        peek: What `app.wire.peek.peek` found in it.
-        upstream_model: The model's name upstream.
-        efforts: The model's reasoning efforts; None if they aren't known.
-        codex_client: The caller is a Codex client: its items and tools stay as they are.
-        lite: Send the Lite form; False and None send what the caller sent.
-        effort: The effort that the model's name asks for; one in the request wins.
-        cache_key: The prompt cache key to send instead of the caller's own.
+    `body` is the request as it came, decompressed; `peek` is what `app.wire.peek.peek` found
+    in it.
 
     Raises:
         InvalidRequest: A known field has a wrong type, range or word, or asks for what can't be.
@@ -102,13 +102,14 @@ def to_upstream(  # noqa: PLR0913 - keyword-only, one per fact about the caller 
     if request.input == ABSENT:
         raise missing_field("input")
     items = items_of(request.input)
-    changes = _forced(peek, upstream_model)
-    if codex_client and not isinstance(items, str):
+    changes = _forced(peek, wanted.upstream_model)
+    lite = wanted.lite
+    if wanted.codex_client and not isinstance(items, str):
         sent: list[Encodable] = [item.raw for item in items]
     else:
         sent = repaired(items, lite=bool(lite))
-    if not codex_client:
-        changes |= options.changed(peek.fields, request, efforts=efforts)
+    if not wanted.codex_client:
+        changes |= options.changed(peek.fields, request, efforts=wanted.efforts)
         if options.json_mode(request) and not says_json(items):
             sent.insert(0, message("developer", "Answer in JSON."))
     if lite and not is_lite(sent):
@@ -117,11 +118,12 @@ def to_upstream(  # noqa: PLR0913 - keyword-only, one per fact about the caller 
         changes["input"] = request.input if _untouched(sent, items) else sent
         if request.instructions is None:
             changes["instructions"] = UNSET if is_lite(sent) else Raw(b'""')
-    if cache_key is not None:
-        changes["prompt_cache_key"] = Raw(msgspec.json.encode(cache_key))
+    if wanted.cache_key is not None:
+        changes["prompt_cache_key"] = Raw(msgspec.json.encode(wanted.cache_key))
+    effort = wanted.effort
     if effort is not None and peek.effort is None and request.reasoning_effort is None:
         reasoning = {**peek.fields, **changes}.get("reasoning")
-        changes["reasoning"] = options.named_effort(reasoning, effort, efforts=efforts)
+        changes["reasoning"] = options.named_effort(reasoning, effort, efforts=wanted.efforts)
     return _encoded(body, peek.fields, changes)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from app.dialects.responses.requests import DROPPED, to_upstream
+from app.dialects.responses.requests import DROPPED, Wanted, to_upstream
 from app.errors import CallerError
 from app.wire.peek import peek
 
@@ -26,7 +26,7 @@ MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 def send(body: bytes, **changes: object) -> bytes:
     """Return what goes upstream."""
-    return to_upstream(body, peek(body), **(PUBLIC | changes))
+    return to_upstream(body, peek(body), Wanted(**(PUBLIC | changes)))
 
 
 def compact(text: str) -> str:

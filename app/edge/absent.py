@@ -1,0 +1,105 @@
+"""What callers may look for and this gateway does not serve: why not, in words of its own.
+
+A route that the API documents is no unknown route: whoever calls it learns that it is not
+available here, and why. A WebSocket is refused before it opens, with an HTTP status that tells a
+client what to do instead: a Codex client that is told 426 stays with HTTP.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from litestar.enums import ScopeType
+from litestar.handlers import ASGIRouteHandler, asgi
+from litestar.types import Receive, Scope, Send, WebSocketScope
+from litestar.types.asgi_types import WebSocketResponseStartEvent
+
+from app.dialects.responses.errors import error_body
+from app.edge.request import request_id
+from app.errors import GatewayError, MethodNotAllowed, NotSupportedByUpstream, UnknownRoute
+
+REALTIME: Final = "/v1/realtime"
+
+_METHODS: Final[Mapping[str, str]] = {
+    "/completions": "POST",
+    "/embeddings": "POST",
+    "/images/edits": "POST",
+    "/images/generations": "POST",
+    "/messages": "POST",
+    "/messages/count_tokens": "POST",
+    "/realtime": "GET",
+    "/responses/compact": "POST",
+    "/responses/input_tokens": "POST",
+}
+"""Routes that are documented and not served yet, and their method."""
+_BASES: Final = ("/backend-api/codex", "/v1")
+_STORED: Final = re.compile(r"/responses/[^/]+(?:/(?:cancel|input_items))?")
+
+
+def absent(method: str, path: str) -> GatewayError:
+    """Return the answer to a request for a path that nothing serves."""
+    wanted = allowed(path)
+    if wanted == method:
+        return NotSupportedByUpstream(f"{path[:200]} is not available on this gateway yet.")
+    if wanted is not None:
+        return MethodNotAllowed(f"{method} is not allowed for {path[:200]}: use {wanted}.")
+    if _STORED.fullmatch(_below(path)):
+        return UnknownRoute(
+            "No response is stored on this gateway, so there is none to fetch, cancel or delete:"
+            " keep the answers, and send the whole conversation with each request."
+        )
+    return UnknownRoute(f"Unknown request URL: {method} {path[:200]}.")
+
+
+def allowed(path: str) -> str | None:
+    """Return the method of a route that is documented and not served yet; else None."""
+    return _METHODS.get(_below(path))
+
+
+def no_websocket() -> GatewayError:
+    """Return the answer to a WebSocket where the same can be had by a request."""
+    return NotSupportedByUpstream(
+        "WebSockets are not available on this gateway yet: send a POST request instead.",
+        status=426,
+    )
+
+
+async def refuse_websocket(
+    scope: WebSocketScope, receive: Receive, send: Send, error: GatewayError
+) -> None:
+    """Answer a WebSocket's opening handshake with an HTTP error."""
+    await receive()
+    body = error_body(error)
+    headers = [
+        (b"x-request-id", request_id(scope["headers"]).encode("latin-1")),
+        (b"content-type", b"application/json"),
+        (b"x-codex2api-reason", error.code.encode("latin-1")),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    start: WebSocketResponseStartEvent = {
+        "type": "websocket.http.response.start",
+        "status": error.status,
+        "headers": headers,
+    }
+    await send(start)
+    await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
+
+
+def routes() -> list[ASGIRouteHandler]:
+    """Return the handlers of what has a path of its own and is not served."""
+
+    @asgi(REALTIME)
+    async def realtime(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.WEBSOCKET:
+            raise absent(scope["method"], REALTIME)
+        error = absent("GET", REALTIME)
+        await refuse_websocket(scope, receive, send, error)
+
+    return [realtime]
+
+
+def _below(path: str) -> str:
+    for base in _BASES:
+        if path.startswith(f"{base}/"):
+            return path[len(base) :].rstrip("/")
+    return path.rstrip("/")

@@ -1,0 +1,216 @@
+"""One reply, from its first event to its last, and how the lease is settled by it."""
+
+import asyncio
+
+import pytest
+
+from app.domain.outcome import Succeeded
+from app.domain.usage import Usage
+from app.errors import (
+    StreamIncomplete,
+    UpstreamProtocolError,
+    UpstreamRefused,
+    UpstreamTimeout,
+)
+from tests.fakes.upstream import HANG, SSE, Answer, broken
+from tests.fakes.virtual import LoopClock, virtual
+from tests.relay.scene import (
+    CREATED,
+    DELTA,
+    DONE,
+    TEXT,
+    Heard,
+    Scene,
+    error,
+    event,
+    failed,
+    good,
+    refused,
+)
+
+# --- a reply that is well --------------------------------------------------------------------
+
+
+@virtual
+async def test_a_reply_is_passed_on_and_its_connection_kept():
+    """The simplest call: one attempt."""
+    scene = Scene(a=[good()])
+    assert await scene.stream() == TEXT
+    assert scene.upstream.log == ["a asked", "a finished"]
+    assert scene.seen == [Succeeded(0.0, Usage(input=3, output=4))]
+
+
+@virtual
+async def test_the_time_to_the_first_content_is_noted():
+    """From the request to the first event that a caller may see."""
+    scene = Scene(a=[Answer([CREATED, 2.0, DELTA, 5.0, DONE], after_s=1.0)])
+    reply = await scene.open()
+    assert reply.begun_after_s == 3.0
+    assert reply.headers == [SSE]
+    while await reply.read():
+        pass
+    await reply.close()
+    assert scene.seen == [Succeeded(3.0, Usage(input=3, output=4))]
+
+
+@virtual
+async def test_a_reply_whose_only_content_is_its_end_is_whole():
+    """A turn may have nothing to say."""
+    scene = Scene(a=[Answer([CREATED + DONE])])
+    assert await scene.stream() == CREATED + DONE
+    assert scene.seen == [Succeeded(0.0, Usage(input=3, output=4))]
+
+
+@virtual
+async def test_nothing_follows_the_terminal_event():
+    """Neither events nor a second end, in the same bytes or later."""
+    scene = Scene(a=[Answer([CREATED, DELTA + DONE + DELTA + DONE, DELTA])])
+    assert await scene.stream() == TEXT
+    assert scene.outcomes == ["a Succeeded"]
+
+
+@virtual
+async def test_a_stream_without_its_last_blank_line_is_whole():
+    """The end of the body ends the event; the line that was owed is added."""
+    scene = Scene(a=[Answer([CREATED + DELTA, DONE[:-2]])])
+    assert await scene.stream() == TEXT
+
+
+@virtual
+async def test_a_long_prelude_is_not_held_for_ever():
+    """Past its bound it goes out, and from then on no other account is tried."""
+    long = event("response.in_progress", pad="x" * 70_000)
+    scene = Scene(a=[Answer([CREATED, long, broken()])], b=[good()])
+    assert isinstance(await refused(scene), StreamIncomplete)
+    assert scene.upstream.log == ["a asked", "a aborted"]
+
+
+# --- failures after the reply has begun ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([CREATED, DELTA, broken()], StreamIncomplete),
+        ([CREATED, DELTA], StreamIncomplete),
+        ([CREATED, DELTA, HANG], UpstreamTimeout),
+        ([CREATED, DELTA, b"data: " + b"x" * (1 << 21)], UpstreamProtocolError),
+        ([CREATED, DELTA, *[b": alive\n\n", 100.0] * 9, DONE], UpstreamTimeout),
+        ([CREATED, DELTA, *[b"data: ", 100.0] * 9, DONE], UpstreamTimeout),
+    ],
+    ids=["cut", "end", "silence", "giant event", "comments only", "drops of bytes"],
+)
+@virtual
+async def test_a_stream_that_breaks_after_content_is_not_tried_again(steps, expected):
+    """No reply is ever made of two; the caller is told."""
+    scene = Scene(a=[Answer(steps)], b=[good()])
+    assert isinstance(await refused(scene), expected)
+    assert scene.upstream.log == ["a asked", "a aborted"]
+    assert scene.outcomes == ["a Broken"]
+
+
+@pytest.mark.parametrize("steps", [[CREATED, DELTA, broken()], [CREATED, DELTA, HANG]])
+@virtual
+async def test_a_whole_reply_that_breaks_is_made_again(steps):
+    """Its caller has seen nothing yet."""
+    scene = Scene(a=[Answer(steps)], b=[good()])
+    assert await scene.whole() == TEXT
+    assert scene.outcomes == ["a Broken", "b Succeeded"]
+
+
+@virtual
+async def test_a_whole_reply_that_fails_is_made_again():
+    """Also if the upstream itself says so after content."""
+    steps = [CREATED, DELTA, failed("server_is_overloaded")]
+    scene = Scene(a=[Answer(steps)], b=[good()])
+    assert await scene.whole() == TEXT
+    assert scene.outcomes == ["a Overloaded", "b Succeeded"]
+
+
+@virtual
+async def test_a_whole_reply_that_was_refused_is_not():
+    """The request is at fault."""
+    scene = Scene(a=[Answer([CREATED, DELTA, failed("invalid_prompt")])], b=[good()])
+    with pytest.raises(UpstreamRefused):
+        await scene.whole()
+
+
+@virtual
+async def test_a_whole_reply_that_is_too_large_ends_the_call():
+    """Another account's would be as large."""
+    big = event("response.output_text.delta", delta="x" * 600_000)
+    scene = Scene(a=[Answer([big] * 9)], b=[good()])
+    with pytest.raises(UpstreamProtocolError):
+        await scene.whole()
+    assert scene.outcomes == ["a Abandoned"]
+
+
+@virtual
+async def test_a_fold_that_can_not_read_the_reply_ends_the_call():
+    """Even at its last event, when the attempt has succeeded."""
+
+    class Strict(Heard):
+        def feed(self, batch) -> None:
+            super().feed(batch)
+            if batch.raw == DONE:
+                raise UpstreamProtocolError("unreadable")
+
+    scene = Scene(a=[good()], b=[good()])
+    with pytest.raises(UpstreamProtocolError):
+        await scene.whole(Strict)
+    assert scene.outcomes == ["a Succeeded"]
+
+
+@virtual
+async def test_a_failure_that_the_upstream_tells_is_passed_on():
+    """With its error event, as it came; the account has learnt from it."""
+    last = error("rate_limit_exceeded"), failed("rate_limit_exceeded")
+    scene = Scene(a=[Answer([CREATED, DELTA, *last])])
+    assert await scene.stream() == CREATED + DELTA + b"".join(last)
+    assert scene.upstream.log == ["a asked", "a finished"]
+    assert scene.outcomes == ["a RateLimited"]
+
+
+@pytest.mark.parametrize("steps", [[], [HANG], [broken()]], ids=["end", "silence", "cut"])
+@pytest.mark.parametrize("together", [True, False])
+@virtual
+async def test_an_error_event_may_be_the_last_word(steps, together):
+    """The `response.failed` that should follow is waited for no longer than a second."""
+    said = [CREATED, DELTA + error("server_error")] if together else [CREATED, DELTA, error("x")]
+    scene = Scene(a=[Answer([*said, *steps])])
+    assert await scene.stream() == b"".join(said)
+    assert scene.outcomes == ["a Broken"]
+    assert LoopClock().monotonic() <= 1.0
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@virtual
+async def test_an_upstream_may_get_over_its_own_error(streamed):
+    """What completes has succeeded."""
+    scene = Scene(a=[Answer([CREATED, DELTA, error("server_error"), DONE])])
+    expected = CREATED + DELTA + error("server_error") + DONE
+    assert await (scene.stream() if streamed else scene.whole()) == expected
+    assert scene.outcomes == ["a Succeeded"]
+
+
+@virtual
+async def test_content_and_failure_in_the_same_bytes_have_begun():
+    """The caller sees both, and nothing is tried again."""
+    both = CREATED + DELTA + failed("server_error")
+    scene = Scene(a=[Answer([both])], b=[good()])
+    assert await scene.stream() == both
+    assert scene.outcomes == ["a Broken"]
+
+
+@virtual
+async def test_a_slow_caller_is_not_the_upstreams_silence():
+    """Whoever reads for ten minutes is not cut for it."""
+    scene = Scene(a=[Answer([CREATED, DELTA, 250.0, DELTA, DONE])])
+    reply = await scene.open()
+    heard = b""
+    while (batch := await reply.read()) is not None:
+        heard += batch.raw
+        await asyncio.sleep(600.0)
+    await reply.close()
+    assert heard == CREATED + DELTA + DELTA + DONE
+    assert scene.outcomes == ["a Succeeded"]
