@@ -7,7 +7,7 @@ connection or reads a global.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -19,9 +19,12 @@ from msgspec import structs
 from app.accounts.credentials import CredentialRenewer, RenewalNews, Timing
 from app.accounts.deadlines import RenewalPolicy
 from app.accounts.enrolment import whose
+from app.accounts.manifests import Manifests, News
 from app.clock import SystemClock
 from app.dialects.catalog import Catalog
-from app.domain.account import AccountId, Secret
+from app.dialects.live_manifest import overlaid
+from app.dialects.manifest import CARDS, Card
+from app.domain.account import Account, AccountId, AccountKind, Secret
 from app.edge import calls, catalog, operations, spa
 from app.edge.chat import ChatSpeaker
 from app.edge.dataplane import Bounds, DataPlane
@@ -34,6 +37,7 @@ from app.edge.streaming import Pace
 from app.errors import StateError
 from app.pool.affinity import AffinityTable
 from app.pool.pool import AccountPool
+from app.pool.state import Health
 from app.relay.admission import Admission
 from app.relay.relay import Relay, RelaySettings
 from app.settings import Settings
@@ -45,6 +49,7 @@ from app.upstream.auth_server import OAuthServer, Route, trust_store
 from app.upstream.codex_http import CodexHttp
 from app.upstream.http import HttpClient
 from app.upstream.identity import Identity
+from app.upstream.manifests import TIMEOUT_S, ManifestServer
 
 logger = logging.getLogger(__name__)
 
@@ -82,17 +87,26 @@ class Gateway:
             queue_max=limits.queue_max,
             queue_wait_s=limits.queue_wait_s,
         )
+        self.identity = Identity(user_agent=settings.user_agent, originator=settings.originator)
+        self.route = Route(
+            proxy_url=Secret(settings.proxy_url) if settings.proxy_url else None,
+            tls=trust_store(str(settings.ca_file) if settings.ca_file else None),
+        )
         self.renewer = self._renewer()
+        self.manifests = self._manifests()
         self.guard = Guard(
             callers=self.keys, clock=self.clock, allow_anonymous=settings.allow_anonymous
         )
         self.models = Models(guard=self.guard)
+        self.aliases: Mapping[str, str] = {}
+        self.configured: frozenset[str] = frozenset()
+        self.cards: Sequence[Card] = CARDS
         self.relay = Relay(
             pool=self.pool,
             admission=self.admission,
             upstream=CodexHttp(
                 client=client,
-                identity=Identity(user_agent=settings.user_agent, originator=settings.originator),
+                identity=self.identity,
                 base_url=settings.upstream_base_url,
             ),
             renew=lambda account_id, generation: self.renewer.renew_now(
@@ -111,10 +125,7 @@ class Gateway:
                 issuer=settings.oauth_issuer,
                 user_agent=settings.user_agent,
                 originator=settings.originator,
-                route=Route(
-                    proxy_url=Secret(settings.proxy_url) if settings.proxy_url else None,
-                    tls=trust_store(str(settings.ca_file) if settings.ca_file else None),
-                ),
+                route=self.route,
                 clock=self.clock,
             ),
             store=self.store.credentials,
@@ -130,6 +141,41 @@ class Gateway:
                 failed=_note_failed_renewal,
             ),
         )
+
+    def _manifests(self) -> Manifests:
+        return Manifests(
+            source=ManifestServer(
+                base_url=self.settings.upstream_base_url,
+                identity=self.identity,
+                route=structs.replace(self.route, timeout_s=TIMEOUT_S),
+            ),
+            news=News(choose=self._witness, learnt=self._learn),
+            clock=self.clock,
+            sleep=asyncio.sleep,
+            rng=self.rng,
+        )
+
+    def _witness(self, excluding: Collection[AccountId]) -> Account | None:
+        """Return the account that is asked for manifests: the same one while it is ready.
+
+        Plans see different models, the free ones fewer; the operator's priority comes next.
+        """
+        self.pool.has_room(now=self.clock.now())  # wakes those whose rest is over
+        ready = (
+            state.account
+            for state in self.pool.states
+            if state.health is Health.READY
+            and state.account.kind is AccountKind.CODEX
+            and state.account.id not in excluding
+        )
+        return min(ready, key=_distance, default=None)
+
+    def _learn(self, cards: Sequence[Card]) -> None:
+        self.cards = overlaid(CARDS, cards)
+        self._renew_catalog()
+
+    def _renew_catalog(self) -> None:
+        self.models.catalog = Catalog(self.aliases, configured=self.configured, cards=self.cards)
 
     async def reload(self) -> None:
         """Take over what the store holds, if it has changed since the last time.
@@ -149,8 +195,9 @@ class Gateway:
         self.pool.apply(accounts, now=self.clock.now())
         for account in accounts:
             self.renewer.watch(account)
-        configured = {model for account in accounts for model in account.models}
-        self.models.catalog = Catalog(runtime.model_aliases, configured=configured)
+        self.aliases = runtime.model_aliases
+        self.configured = frozenset(model for account in accounts for model in account.models)
+        self._renew_catalog()
         self.relay.settings = structs.replace(
             self.relay.settings,
             attempts_max=runtime.attempts_max,
@@ -209,7 +256,12 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
         group = await stack.enter_async_context(asyncio.TaskGroup())
         tasks = [
             group.create_task(_supervised(work, opened.rng))
-            for work in (opened.renewer.run, opened.follow, opened.heartbeat.run)
+            for work in (
+                opened.renewer.run,
+                opened.manifests.run,
+                opened.follow,
+                opened.heartbeat.run,
+            )
         ]
         try:
             yield opened
@@ -244,7 +296,10 @@ def build(opened: Gateway) -> Litestar:
     codex = ResponsesSpeaker(models=opened.models, codex_route=True)
     chat = ChatSpeaker(models=opened.models, now=opened.clock.now)
     models = catalog.ModelsRoute(
-        models=opened.models, guard=opened.guard, started_at=opened.clock.now
+        models=opened.models,
+        guard=opened.guard,
+        live=opened.manifests.manifest,
+        started_at=opened.clock.now,
     )
     return Litestar(
         route_handlers=[
@@ -280,6 +335,10 @@ async def _supervised(work: Callable[[], Awaitable[None]], rng: Random) -> None:
             wait_s = min(wait_s * 2, RESTART_MAX_S)
         else:
             return
+
+
+def _distance(account: Account) -> tuple[bool, int, AccountId]:
+    return account.plan == "free", -account.priority, account.id
 
 
 def _note_failed_renewal(account_id: AccountId, permanent: bool, code: str) -> None:  # noqa: FBT001 - the renewer's callback

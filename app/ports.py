@@ -171,3 +171,27 @@ class CredentialStore(Protocol):
         self, account_id: AccountId, *, code: str, permanent: bool, at: float
     ) -> None:
         """Record that a renewal failed and whether the refresh token is dead."""
+
+
+class Manifest(Struct, frozen=True):
+    """Which models there are and what they can do, as the upstream tells Codex clients."""
+
+    body: bytes
+    etag: str
+
+
+class ManifestUnavailable(Exception):
+    """The upstream gave no manifest; the message says why and holds no secret."""
+
+
+class ManifestSource(Protocol):
+    """Where live manifests come from."""
+
+    async def fetch(
+        self, account: Account, client_version: str, if_none_match: str | None
+    ) -> Manifest | None:
+        """Return what the account may see with a client of this version; None if unchanged.
+
+        Raises:
+            ManifestUnavailable: No answer, or none that is a manifest.
+        """

@@ -118,7 +118,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     admin_bind: tuple[str, int] | None = None
     """A second listener for the admin side only; by default both share one."""
     log_level: str = "info"
-    """The least severe events that are logged; `info` has one line a call."""
+    """The least severe events that are logged; `debug` has one line a call."""
     log_format: str = "json"
     """`json` for machines, `console` for people; chosen by whether stderr is a terminal."""
     upstream_base_url: str = "https://chatgpt.com/backend-api"

@@ -18,7 +18,14 @@ import msgspec
 
 from loadtests.bench import gateway, upstream
 from loadtests.bench.gateway import KEY
-from loadtests.bench.processes import ROOT, ProgramFailed, allow_many_files, cores, pinned
+from loadtests.bench.processes import (
+    ROOT,
+    ProgramFailed,
+    allow_many_files,
+    cores,
+    end_in_order,
+    pinned,
+)
 from loadtests.bench.upstream import Pace
 
 PACE: Final = Pace(deltas=40, events_per_s=50.0, timestamps=False)
@@ -53,6 +60,7 @@ def main() -> int:
     changes = {name: value for name, value in changes.items() if value is not None}
     scenario = msgspec.structs.replace(scenario, **changes)
     allow_many_files()
+    end_in_order()
     try:
         return _run(scenario, given.html, given.profile)
     except ProgramFailed as failed:

@@ -24,7 +24,7 @@ def settings(tmp_path: Path) -> Settings:
 async def test_a_key_of_the_environment_opens_the_gateway(settings):
     """`CODEX_API_KEYS` is known from the first call on, and nothing else is."""
     async with gateway(settings) as opened:
-        assert opened.guard.identify(KEY).name == "environment"
+        assert opened.guard.identify(KEY).name == "environment 1"
         with pytest.raises(Unauthenticated):
             opened.guard.identify("another")
 
@@ -38,8 +38,8 @@ async def test_what_another_process_writes_is_taken_over(settings):
         )
         while not (states := list(opened.pool.states)):
             await asyncio.sleep(0.01)
-        assert [state.account.id for state in states] == [added.account_id]
-        await opened.store.accounts.delete(added.account_id)
+        assert [state.account.id for state in states] == [added.account.id]
+        await opened.store.accounts.delete(added.account.id)
         while list(opened.pool.states):
             await asyncio.sleep(0.01)
 

@@ -152,7 +152,8 @@ def _entry(card: Card) -> dict[str, object]:
         "description": card.description,
         "default_reasoning_level": card.default_effort,
         "supported_reasoning_levels": [
-            {"effort": effort, "description": _EFFORT_WORDS[effort]} for effort in card.efforts
+            {"effort": effort, "description": _EFFORT_WORDS.get(effort, effort)}
+            for effort in card.efforts
         ],
         "visibility": "list" if card.listed else "hide",
         "priority": card.priority,

@@ -26,8 +26,6 @@ class Call(Struct, frozen=True):
     dialect: Dialect
     model: str
     body: bytes
-    stream: bool = True
-    """The caller sees the reply as it comes; otherwise it is collected first."""
     headers: tuple[tuple[str, str], ...] = ()
     session_key: str | None = None
     """Binds the turns of one session to one account; already scoped to the caller's key."""

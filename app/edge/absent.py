@@ -88,7 +88,7 @@ async def refuse_websocket(
 def routes() -> list[ASGIRouteHandler]:
     """Return the handlers of what has a path of its own and is not served."""
 
-    @asgi(REALTIME)
+    @asgi(REALTIME, copy_scope=False)
     async def realtime(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.WEBSOCKET:
             raise absent(scope["method"], REALTIME)

@@ -11,7 +11,7 @@ from app.edge.dataplane import DataPlane, Speaker
 def route(paths: list[str], speaker: Speaker, plane: DataPlane) -> ASGIRouteHandler:
     """Return a handler that answers `paths` in the speaker's dialect."""
 
-    @asgi(paths)
+    @asgi(paths, copy_scope=False)
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.WEBSOCKET:
             await refuse_websocket(scope, receive, send, no_websocket())

@@ -1,11 +1,13 @@
 """`GET /v1/models`, `/v1/models/{id}`, and the manifest that Codex clients ask for."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qs
 
 from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import HTTPScope, Receive, Scope, Send
 
+from app.dialects import live_manifest
 from app.dialects.catalog import list_body, model_body
 from app.dialects.responses.errors import error_body
 from app.domain.caller import Caller
@@ -16,19 +18,30 @@ from app.edge.models import Models
 from app.edge.request import Head, read_head
 from app.edge.streaming import CLOSE, Headers
 from app.errors import GatewayError, MethodNotAllowed, UnknownModel, UnknownRoute
+from app.ports import Manifest
 
 PUBLIC = ("/v1/models", "/models")
 CODEX = ("/backend-api/codex/models", "/backend-api/codex/v1/models")
 
 Answer = tuple[int, Headers, bytes]
+LiveManifest = Callable[[str], Awaitable[Manifest | None]]
 
 
 class ModelsRoute:
     """Answers the questions about models; the same guard as for calls."""
 
-    def __init__(self, *, models: Models, guard: Guard, started_at: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        models: Models,
+        guard: Guard,
+        live: LiveManifest,
+        started_at: Callable[[], float],
+    ) -> None:
+        """Take what returns the live manifest for a client version, if there is one."""
         self._models = models
         self._guard = guard
+        self._live = live
         self._created = int(started_at())
 
     async def serve(self, scope: HTTPScope, send: Send, *, wanted: str, codex: bool) -> None:
@@ -43,9 +56,9 @@ class ModelsRoute:
                 headers.append((b"allow", b"GET, HEAD"))
                 raise MethodNotAllowed(f"{head.method} is not allowed here: use GET.")
             caller = self._guard.identify(head.key)
-            manifest = codex or b"client_version=" in scope["query_string"]
-            if manifest:
-                status, more, body = self._manifest(head, caller)
+            query = scope["query_string"]
+            if codex or b"client_version=" in query:
+                status, more, body = await self._manifest(head, caller, _client_version(query))
             else:
                 status, more, body = self._list(wanted, caller)
         except GatewayError as error:
@@ -56,10 +69,16 @@ class ModelsRoute:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def _manifest(self, head: Head, caller: Caller) -> Answer:
-        body, etag = self._models.catalog.manifest(caller.models)
+    async def _manifest(self, head: Head, caller: Caller, client_version: str) -> Answer:
+        live = await self._live(client_version)
+        if live is None:
+            body, etag = self._models.catalog.manifest(caller.models)
+        elif caller.models:
+            body, etag = live_manifest.restricted(live.body, caller.models)
+        else:
+            body, etag = live.body, live.etag
         headers: Headers = [(b"etag", etag.encode())]
-        if head.find(b"if-none-match") == etag:
+        if _matches(head.find(b"if-none-match"), etag):
             return 304, headers, b""
         return 200, [JSON, *headers], body
 
@@ -70,6 +89,18 @@ class ModelsRoute:
         if wanted not in names:
             raise UnknownModel(f"The model '{wanted[:64]}' does not exist here.", param="model")
         return 200, [JSON], model_body(wanted, created=self._created)
+
+
+def _client_version(query: bytes) -> str:
+    return parse_qs(query.decode("latin-1")).get("client_version", [""])[0]
+
+
+def _matches(if_none_match: str | None, etag: str) -> bool:
+    """Tell whether the caller has this already; compared weakly, as RFC 9110 13.1.2 says."""
+    if if_none_match is None:
+        return False
+    known = {one.strip().removeprefix("W/") for one in if_none_match.split(",")}
+    return if_none_match == etag or "*" in known or etag.removeprefix("W/") in known
 
 
 def routes(route: ModelsRoute) -> list[ASGIRouteHandler]:
@@ -85,7 +116,7 @@ def routes(route: ModelsRoute) -> list[ASGIRouteHandler]:
             raise absent(scope["method"] if scope["type"] == ScopeType.HTTP else "GET", path)
         await _serve(scope, receive, send, wanted=rest[1:], codex=False)
 
-    @asgi(list(CODEX))
+    @asgi(list(CODEX), copy_scope=False)
     async def manifest(scope: Scope, receive: Receive, send: Send) -> None:
         await _serve(scope, receive, send, wanted="", codex=True)
 

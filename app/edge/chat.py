@@ -49,7 +49,6 @@ class ChatSpeaker:
             dialect=self.dialect,
             model=resolved.model,
             body=chat.body,
-            stream=chat.stream,
             headers=isolated_headers(request_headers(asked.head.raw), caller.id),
             session_key=session_key(asked.head.raw, cache_key, caller.id),
         )

@@ -131,15 +131,20 @@ class DataPlane:
                 task.uncancel()
         finally:
             await downstream.close()
-            self._observer.call(
-                speaker.dialect,
-                run.plan.call if run.plan else None,
-                499 if downstream.gone else downstream.status,
-                run.code,
-                self.clock.monotonic() - run.started_at,
-            )
+            self._note(run)
         if run.upload is not None and run.upload.owed:
             await run.upload.discard(bytes_max=LINGER_BYTES_MAX, timeout_s=LINGER_S)
+
+    def _note(self, run: "_Run") -> None:
+        """Tell how it went: to the metrics, and to the log of whoever wants a line a call."""
+        dialect, call = run.speaker.dialect, run.plan.call if run.plan else None
+        status = 499 if run.downstream.gone else run.downstream.status
+        seconds = self.clock.monotonic() - run.started_at
+        self._observer.call(dialect, call, status, run.code, seconds)
+        if logger.isEnabledFor(logging.DEBUG):
+            said = {"request_id": run.id, "dialect": dialect.value, "status": status}
+            said |= {"code": run.code, "model": call.model if call else None, "seconds": seconds}
+            logger.debug("call", extra=said)
 
     async def _answer(self, run: "_Run", scope: Scope, receive: Receive) -> None:
         try:

@@ -19,7 +19,6 @@ from app.wire.codex_client import is_codex_client
 from app.wire.headers import request_headers
 from app.wire.peek import peek
 
-
 _CREATED: Final = b'"response.created"'
 
 
@@ -59,7 +58,6 @@ class ResponsesSpeaker:
             dialect=self.dialect,
             model=resolved.model,
             body=body,
-            stream=seen.stream,
             headers=isolated_headers(headers, caller.id),
             session_key=session_key(asked.head.raw, cache_key, caller.id),
             owner_keys=owner_keys(items, caller.id),

@@ -224,8 +224,6 @@ class Relay:
         account_id = lease.account.id
         # A stream lives for minutes; what was asked may be megabytes and is of no use any more.
         known = structs.replace(call, body=b"")
-        # A reply that is collected is read ahead, so two silences may look like one.
-        idle_timeout_s = settings.idle_timeout_s * (1 if call.stream else 2)
 
         def found(name: str) -> None:
             key = f"{call.caller_id}:{name}"
@@ -238,7 +236,9 @@ class Relay:
             upstream,
             model=call.model,
             opened_at=opened_at,
-            terms=Terms(settings.prelude_bytes_max, settings.event_bytes_max, idle_timeout_s),
+            terms=Terms(
+                settings.prelude_bytes_max, settings.event_bytes_max, settings.idle_timeout_s
+            ),
             clock=self._clock,
             settle=lambda outcome: self._conclude(known, lease, outcome),
             found=found,

@@ -3,7 +3,7 @@
 from app.domain.account import Account, AccountKind
 from app.domain.call import Call
 from app.ports import UpstreamFailure, UpstreamReply
-from app.upstream.http import READ_AHEAD_BYTES, HttpClient
+from app.upstream.http import HttpClient
 from app.upstream.identity import Identity
 
 
@@ -24,5 +24,4 @@ class CodexHttp:
             headers=self._identity.headers(account, call.headers, lite=call.lite),
             body=call.body,
             proxy_url=account.proxy_url,
-            read_ahead_bytes=0 if call.stream else READ_AHEAD_BYTES,
         )

@@ -39,11 +39,9 @@ IDLE_CONNECTIONS_MAX: Final = 512
 CLIENTS_MAX: Final = 256
 """Distinct proxies in use at once; to make room the one that was made first is let go of, which
 ends with the last of its replies."""
-READ_AHEAD_BYTES: Final = 512
-"""How far the library reads ahead for a reply that is collected whole. It hands out nothing until
-it has read that much more, so a reply that is passed on is read without: each event at once. For
-one that is collected it is worth three quarters of the CPU of a piece of the body (`make bench`),
-and 512 bytes hold no more than two or three events back."""
+READ_AHEAD_BYTES: Final = 0
+"""The library can read ahead, but then it hands out nothing, not even the head, until it has read
+that much more: an event would wait for the next one, a caller who leaves would not be heeded."""
 END_WAIT_S: Final = 0.25
 """How long the end of a body that has said its last word is waited for, to keep its connection."""
 
@@ -132,17 +130,9 @@ class HttpClient:
             self._clients.clear()
 
     async def post(
-        self,
-        url: str,
-        *,
-        headers: Headers,
-        body: bytes,
-        proxy_url: Secret | None,
-        read_ahead_bytes: int = 0,
+        self, url: str, *, headers: Headers, body: bytes, proxy_url: Secret | None
     ) -> HttpReply:
         """Send a POST and return its reply as soon as the head is there.
-
-        `read_ahead_bytes` of the body may be held back until they are there together.
 
         Raises:
             UpstreamFailure: No reply began; `sent` tells whether it may have been received.
@@ -155,7 +145,7 @@ class HttpClient:
                 .post(url)
                 .headers(headers)
                 .body_bytes(body)
-                .streamed_read_buffer_limit(read_ahead_bytes)
+                .streamed_read_buffer_limit(READ_AHEAD_BYTES)
                 .build_streamed()
             )
         except (ValueError, BuilderError):

@@ -138,4 +138,6 @@ def _parse(block: bytes) -> SseEvent | None:
             data.append(value)
         elif field == b"event":
             name = str(value, "utf-8", "replace")
+        elif not line and not data:
+            name = ""  # a name without data belongs to no event
     return SseEvent(name, b"\n".join(data), block) if data else None

@@ -19,7 +19,7 @@ import uvloop
 
 from loadtests.bench import aborts, events, held, latency, machine, nginx, report, requests, start
 from loadtests.bench.figures import Book, ProgramName, Run, UpstreamKind
-from loadtests.bench.processes import ProgramFailed, allow_many_files, cores
+from loadtests.bench.processes import ProgramFailed, allow_many_files, cores, end_in_order
 from loadtests.bench.rig import QUICK, Plan, Rig, rigged
 from loadtests.bench.targets import judged
 
@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     if where.shared:
         print("There is one core only: everything shares it, so delays mean little.")
     allow_many_files()
+    end_in_order()
     book = Book()
     programs = _programs(given)
     os.sched_setaffinity(0, {where.load})

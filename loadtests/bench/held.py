@@ -1,9 +1,9 @@
 """Memory of a stream that is held open: some thousand slow ones at once, none lost or reordered.
 
 Resident memory of the whole tree is read before the first is opened and again when all are open
-and have had events for a while; the difference is divided by their number. Every lane gets a program of
-its own, since one that has held streams before has memory to spare; a few streams come first, to
-grow what grows only once.
+and have had events for a while; the difference is divided by their number. Every lane gets a fresh
+program, since one that has held streams has memory to spare; a few streams come first, to grow
+what grows only once.
 """
 
 import asyncio

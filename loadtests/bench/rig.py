@@ -43,7 +43,7 @@ class Plan(msgspec.Struct, frozen=True):
     """Events a second of each stream."""
     share: float = 0.6
     """Load of the program's core at which latency is measured."""
-    probes: int = 3
+    probes: int = 4
     """Tries to find that load."""
     probe_s: float = 1.5
     stream_s: float = 2.0

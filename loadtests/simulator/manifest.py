@@ -110,6 +110,8 @@ MODELS = (
         images=False,
     ),
     Model("codex-auto-review", _MAX, lite=True, context_max=_LITE_MAX, visible=False),
+    # Newer than what is built into gateways: whoever serves it has learnt of it from here.
+    Model("gpt-6.1-sol", _ULTRA, "low", lite=True, context_max=_LITE_MAX),
 )
 
 

@@ -116,7 +116,6 @@ def test_a_responses_stream_that_breaks_says_so(gateway, simulator, path, cut) -
     simulator.wait_for_records(1)
 
 
-@pytest.mark.xfail(strict=True, reason="the last batch's event is asked, and a delta has no id")
 @pytest.mark.parametrize("path", [PUBLIC, CODEX])
 def test_a_responses_stream_that_breaks_ends_under_its_own_id(gateway, path) -> None:
     """The `response.failed` has the id that `response.created` gave."""
@@ -268,7 +267,6 @@ def test_turn_state_never_crosses_accounts(start) -> None:
     assert "two" in heard.text
 
 
-@pytest.mark.xfail(strict=True, reason="the session-id header travels as the caller sent it")
 def test_tenants_never_share_a_session(start) -> None:
     """Two callers who choose the same session id and cache key do not meet upstream."""
     pair = start(accounts=1)

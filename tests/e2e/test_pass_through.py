@@ -83,7 +83,6 @@ def test_on_the_public_route_private_events_are_missing_and_the_output_is_full(g
     assert codex.events[-1]["response"]["output"] == []
 
 
-@pytest.mark.xfail(strict=True, reason="READ_AHEAD_BYTES holds an event under 256 bytes back")
 @pytest.mark.parametrize("path", [CODEX, PUBLIC])
 def test_each_event_arrives_before_the_next_is_sent(gateway, simulator, path) -> None:
     """The upstream waits for a word after each event; the caller has it by then."""
@@ -108,7 +107,6 @@ def test_each_event_arrives_before_the_next_is_sent(gateway, simulator, path) ->
     assert [event["type"] for event in heard].count("response.output_text.delta") == 8
 
 
-@pytest.mark.xfail(strict=True, reason="READ_AHEAD_BYTES holds an event under 256 bytes back")
 def test_chat_chunks_arrive_before_the_next_event_is_sent(gateway, simulator) -> None:
     """The same holds for chat completions: a chunk a delta."""
     body = {

@@ -1,6 +1,7 @@
 """The bench itself works; nothing here says how fast anything is."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -19,10 +20,13 @@ pytestmark = [
 
 @pytest.fixture
 def affinity():
-    """Give this process its cores back after a bench has pinned it."""
+    """Give this process its cores and signal handlers back after a bench."""
     before = os.sched_getaffinity(0)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     yield
     os.sched_setaffinity(0, before)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def measured(tmp_path: Path, *words: str) -> dict[tuple[str, str, str], float]:

@@ -42,8 +42,6 @@ ENCRYPTED = b'{"model":"m1","input":[{"encrypted_content":"x"},{"text":"y"}]}'
 STRIPPED = b'{"model":"m1","input":[{"text":"y"}]}'
 
 
-# --- failures before the reply has begun -----------------------------------------------------
-
 FAILURES = {
     "a limit": (LIMIT, "RateLimited"),
     "an overload": (BUSY, "Overloaded"),
@@ -171,9 +169,6 @@ async def test_a_model_that_an_account_may_not_serve_is_tried_on_another():
     assert scene.outcomes == ["a Unsuited", "b Unsuited"]
 
 
-# --- credentials -----------------------------------------------------------------------------
-
-
 @virtual
 async def test_a_refused_credential_is_renewed_and_the_same_account_tried_once_more():
     """It has the session's cache."""
@@ -211,9 +206,6 @@ async def test_a_dead_credential_is_not_renewed():
     scene = Scene(a=[dead], b=[good()])
     assert await scene.stream() == TEXT
     assert (scene.renewals, scene.health("a")) == ([], "banned")
-
-
-# --- state that belongs to one account -------------------------------------------------------
 
 
 @virtual
@@ -272,9 +264,6 @@ async def test_a_turns_state_belongs_to_the_caller_that_got_it():
     await scene.stream()
     await scene.stream(headers=(state,), caller_id="key-2")
     assert scene.upstream.calls[1][1].headers == ()
-
-
-# --- callers that leave ----------------------------------------------------------------------
 
 
 @virtual

@@ -28,8 +28,6 @@ from tests.relay.scene import (
     refused,
 )
 
-# --- a reply that is well --------------------------------------------------------------------
-
 
 @virtual
 async def test_a_reply_is_passed_on_and_its_connection_kept():
@@ -83,9 +81,6 @@ async def test_a_long_prelude_is_not_held_for_ever():
     scene = Scene(a=[Answer([CREATED, long, broken()])], b=[good()])
     assert isinstance(await refused(scene), StreamIncomplete)
     assert scene.upstream.log == ["a asked", "a aborted"]
-
-
-# --- failures after the reply has begun ------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,6 @@ def answering(*pieces: bytes, requests: int = 1) -> Script:
     return script
 
 
-# --- what is sent, and what arrives ---------------------------------------------------------
-
-
 async def test_a_request_carries_what_it_was_given_and_nothing_of_the_library(client):
     """No user agent, no compression and no cookie of its own; names in lower case."""
     async with Peer(answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")) as peer:
@@ -178,8 +175,6 @@ async def test_a_header_that_can_not_be_sent_is_a_failure(client, value):
     assert not caught.value.sent
 
 
-# --- how a body ends --------------------------------------------------------------------------
-
 TRUNCATED = {
     "FIN in a length": STREAM + b"content-length: 5000\r\n\r\n" + EVENT,
     "FIN between chunks": CHUNKED + chunk(EVENT),
@@ -200,6 +195,28 @@ async def test_a_cut_body_is_a_failure_after_what_came(client, wire):
         await reply.abort()
     assert seen == EVENT
     assert caught.value.sent
+
+
+@pytest.mark.parametrize("begin", [[CHUNKED], [CHUNKED, chunk(EVENT)]], ids=["small", "large"])
+@pytest.mark.parametrize("reset", [True, False])
+async def test_small_events_before_a_cut_are_not_lost(client, begin, reset):
+    """Though the client reads ahead: what it has read before the cut comes out before it."""
+
+    async def script(link: Link) -> None:
+        await link.request()
+        await link.send(*begin, *[chunk(b"data: %d\n\n" % n) for n in range(3)])
+        if reset:
+            link.reset()
+
+    async with Peer(script) as peer:
+        reply = await post(client, peer.url)
+        seen = b""
+        for _ in range(2 + len(begin)):
+            seen += await reply.read()
+        with pytest.raises(UpstreamFailure):
+            await whole(reply)
+        await reply.abort()
+    assert seen.endswith(b"data: 0\n\ndata: 1\n\ndata: 2\n\n")
 
 
 async def test_a_reset_is_a_failure_after_what_came(client):
@@ -232,9 +249,6 @@ async def test_a_body_that_lasts_until_the_connection_ends_is_whole(client):
     """Close-delimited bodies are HTTP too; whether it was all is for the relay to know."""
     async with Peer(answering(STREAM + b"connection: close\r\n\r\n" + EVENT)) as peer:
         assert await whole(await post(client, peer.url)) == EVENT
-
-
-# --- connections ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("read_to_the_end", [True, False])
@@ -355,9 +369,6 @@ async def test_an_upstream_waits_for_a_slow_reader(client):
         await reply.abort()
 
 
-# --- requests that are cancelled before their head has come -------------------------------------
-
-
 async def abandoned(client: HttpClient, peer: Peer) -> None:
     """Send a request and give it up before its head has come."""
     count = len(peer.requests)
@@ -452,9 +463,6 @@ async def test_a_longer_silence_leaves_replies_under_way_alone(client):
         assert await whole(reply) == EVENT
 
 
-# --- what certainly was not sent, and whose fault it is ---------------------------------------
-
-
 async def failure(client: HttpClient, url: str, proxy_url: str | None = None) -> tuple[bool, bool]:
     """Return `sent` and `route` of the failure that the request is."""
     with pytest.raises(UpstreamFailure) as caught:
@@ -502,9 +510,6 @@ async def test_a_reused_connection_that_closes_under_a_request_may_have_been_sen
         await reply.finish()
         assert await failure(client, peer.url) == (True, False)
         assert len(peer.requests) == 2
-
-
-# --- proxies ----------------------------------------------------------------------------------
 
 
 class Proxy:
@@ -684,9 +689,6 @@ async def test_clients_are_bounded(client, monkeypatch):
         ]
         assert [await whole(reply) for reply in replies] == [b"proxy"] * 4
     assert len(client._clients) == 2
-
-
-# --- certificates -----------------------------------------------------------------------------
 
 
 async def test_a_private_authority_is_trusted_if_it_was_named(trusting, certificates):
