@@ -36,11 +36,11 @@ async def test_what_another_process_writes_is_taken_over(settings):
             Enrolment(name="new", kind=AccountKind.CODEX, access_token=Secret("at-1")),
             at=opened.clock.now(),
         )
-        while not (states := list(opened.pool.states)):
+        while not (states := list(opened.pool.states)):  # noqa: ASYNC110 - the reload tells nobody
             await asyncio.sleep(0.01)
         assert [state.account.id for state in states] == [added.account.id]
         await opened.store.accounts.delete(added.account.id)
-        while list(opened.pool.states):
+        while list(opened.pool.states):  # noqa: ASYNC110 - the reload tells nobody
             await asyncio.sleep(0.01)
 
 

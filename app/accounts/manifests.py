@@ -54,8 +54,6 @@ BACKOFF_MAX_S: Final = 300.0
 _VERSION: Final = re.compile(
     r"(\d{1,5})\.(\d{1,5})\.(\d{1,5})(?:[-+][0-9A-Za-z.+-]{1,32})?", re.ASCII
 )
-    r"(\d{1,5})\.(\d{1,5})\.(\d{1,5})(?:[-+][0-9A-Za-z.+-]{1,32})?", re.ASCII
-)
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from msgspec import Struct, structs
 from app.domain.call import Call, Dialect
 from app.domain.caller import Caller
 from app.edge.guards import Guard
-from app.edge.inflight import InFlight
+from app.edge.inflight import InFlight, Place
 from app.edge.request import Head, Upload, read_head
 from app.edge.streaming import CLOSE, Downstream, Headers, Pace
 from app.errors import GatewayError, MethodNotAllowed, PayloadTooLarge, UpstreamRefused
@@ -142,9 +142,9 @@ class DataPlane:
         seconds = self.clock.monotonic() - run.started_at
         self._observer.call(dialect, call, status, run.code, seconds)
         if logger.isEnabledFor(logging.DEBUG):
-            said = {"request_id": run.id, "dialect": dialect.value, "status": status}
-            said |= {"code": run.code, "model": call.model if call else None, "seconds": seconds}
-            logger.debug("call", extra=said)
+            said: dict[str, object] = {"request_id": run.id, "dialect": dialect.value}
+            said |= {"model": call.model if call else None, "status": status, "code": run.code}
+            logger.debug("call", extra={**said, "seconds": seconds})
 
     async def _answer(self, run: "_Run", scope: Scope, receive: Receive) -> None:
         try:
@@ -175,19 +175,20 @@ class DataPlane:
             del body
             run.downstream.watch()
             if plan.stream:
-                await self._stream(plan, run)
+                await self._stream(plan, run, place)
             else:
                 reply = await self._relay.whole(plan.call, plan.whole)
                 await run.downstream.answer(200, [JSON], reply.body())
         finally:
             place.leave()
 
-    async def _stream(self, plan: Plan, run: "_Run") -> None:
+    async def _stream(self, plan: Plan, run: "_Run", place: Place) -> None:
         downstream = run.downstream
         downstream.expect_stream()
         reply = await self._relay.open(plan.call)
         # The stream may last for minutes, and nobody will ask again what was asked.
         plan.call = structs.replace(plan.call, body=b"")
+        place.release()
         self._observer.stream_began(plan.call, self.clock.monotonic() - run.started_at)
         try:
             lane = run.lane = plan.lane()

@@ -1,7 +1,7 @@
 """The calls in flight in this worker, the bytes they hold, and whether new ones are still taken.
 
-A call holds its request's body to its end, because until a reply has begun it may have to be sent
-once more. So bodies are what a worker's memory goes to, and they are counted all together.
+A call holds its request's body until its reply has begun, because until then it may have to be
+sent once more. So bodies are what a worker's memory goes to, and they are counted all together.
 """
 
 import asyncio
@@ -84,6 +84,11 @@ class Place:
         """
         self._in_flight.hold(size, held=self._held)
         self._held += size
+
+    def release(self) -> None:
+        """Count the body out: the call goes on without it."""
+        self._in_flight.body_bytes -= self._held
+        self._held = 0
 
     def leave(self) -> None:
         """Count the call out, and all that it held."""

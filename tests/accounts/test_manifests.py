@@ -81,6 +81,7 @@ class Scene:
     async def running(self):
         """Run the service meanwhile."""
         task = asyncio.create_task(self.service.run())
+        await asyncio.sleep(0)
         try:
             yield self.service
         finally:

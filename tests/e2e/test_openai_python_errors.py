@@ -165,7 +165,7 @@ def test_server_errors_are_retried(gateway, simulator, monkeypatch, dialect, str
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_burst_limit_is_retried_when_it_is_over(start, monkeypatch, dialect) -> None:
     """429 for a moment: the client waits as long as `retry-after` says, and tries again."""
-    pair: Pair = start(accounts=1)
+    pair: Pair = start(accounts=1, limits={"queue_wait_s": 0.1})
     with _client(pair.gateway, max_retries=2) as client:
         waits = _unhurried(client, monkeypatch)
         with pytest.raises(openai.RateLimitError) as caught:

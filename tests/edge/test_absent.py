@@ -1,0 +1,65 @@
+"""Tests of app.edge.absent."""
+
+import pytest
+from litestar import Litestar
+
+from app.edge.absent import REALTIME, absent, allowed, no_websocket, refuse_websocket, routes
+from tests.edge.asgi import Server, scope
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [
+    ("POST", "/v1/embeddings", 501), ("POST", "/embeddings", 501), ("POST", "/v1/messages/", 501),
+    ("POST", "/backend-api/codex/responses/compact", 501), ("GET", "/v1/realtime", 501),
+    ("GET", "/v1/embeddings", 405), ("POST", "/v1/realtime", 405),
+    ("GET", "/v1/responses/resp_1", 404), ("DELETE", "/responses/resp_1/", 404),
+    ("GET", "/v1/responses/resp_1/input_items", 404), ("GET", "/v1/nothing", 404),
+    ("GET", "/v1/responses/resp_1/other", 404), ("GET", "/", 404), ("GET", "*", 404),
+])  # fmt: skip
+def test_what_is_not_served_is_said_so(method, path, status) -> None:
+    """Not yet, not with this method, or not at all."""
+    assert absent(method, path).status == status
+
+
+def test_a_stored_response_is_not_found_for_a_reason() -> None:
+    """Other paths are unknown, and quoted in part."""
+    assert "No response is stored" in absent("GET", "/v1/responses/resp_1").message
+    unknown = absent("GET", "/v1/" + "x" * 1_000).message
+    assert unknown.startswith("Unknown request URL: GET /v1/xxx")
+    assert len(unknown) < 300
+
+
+def test_a_documented_route_has_its_method() -> None:
+    """For the `Allow` header."""
+    assert allowed("/v1/embeddings") == "POST"
+    assert allowed("/v1/nothing") is None
+
+
+async def test_a_websocket_is_refused_with_an_answer() -> None:
+    """Before it opens, with the id and the body of any other error."""
+    server = Server()
+    server._incoming.put_nowait({"type": "websocket.connect"})
+    given = scope(("x-request-id", "mine"))
+    await refuse_websocket(given, server.receive, server.send, no_websocket())
+    assert [message["type"] for message in server.sent] == [
+        "websocket.http.response.start",
+        "websocket.http.response.body",
+    ]
+    assert (server.status, server.headers["x-request-id"]) == (426, "mine")
+    assert server.headers["x-codex2api-reason"] == "not_supported_by_upstream"
+    assert server.headers["content-length"] == str(len(server.body))
+
+
+@pytest.mark.parametrize("kind", ["websocket", "http"])
+async def test_realtime_is_not_available(kind) -> None:
+    """501 to both."""
+    server = Server()
+    server._incoming.put_nowait({"type": "websocket.connect"})
+    given = scope(method="GET", path=REALTIME) | {"type": kind}
+    app = Litestar(routes(), openapi_config=None, logging_config=None)
+    (handler,) = routes()
+    if kind == "websocket":
+        await app(given, server.receive, server.send)
+        assert server.status == 501
+    else:
+        with pytest.raises(Exception, match="not available"):
+            await handler.fn(given, server.receive, server.send)
