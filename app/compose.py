@@ -25,7 +25,7 @@ from app.dialects.catalog import Catalog
 from app.dialects.live_manifest import overlaid
 from app.dialects.manifest import CARDS, Card
 from app.domain.account import Account, AccountId, AccountKind, Secret
-from app.edge import calls, catalog, operations, spa
+from app.edge import absent, calls, catalog, operations, spa
 from app.edge.chat import ChatSpeaker
 from app.edge.dataplane import Bounds, DataPlane
 from app.edge.errors import render
@@ -316,6 +316,7 @@ def build(opened: Gateway) -> Litestar:
                 metrics_token=Secret(settings.metrics_token) if settings.metrics_token else None,
             ),
             *spa.routes(build=ADMIN_UI),
+            *absent.routes(),
         ],
         exception_handlers={Exception: render},
         openapi_config=None,

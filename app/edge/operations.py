@@ -54,7 +54,8 @@ def routes(
                 return Response(
                     b"unauthorized\n", status_code=401, media_type=MediaType.TEXT, headers=named
                 )
-        return Response(metrics(), media_type=METRICS_TYPE, headers=named)
+        # As a header: to a media type Litestar would add another charset.
+        return Response(metrics(), headers={**named, "content-type": METRICS_TYPE})
 
     @route("/", http_method=READ, sync_to_thread=False)
     def root(request: AnyRequest) -> Status:

@@ -191,17 +191,17 @@ class Gateway(Program):
         super().__init__(folder / "gateway.log")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = clean_environment(
-            CODEX_PORT=str(self.port),
-            CODEX_DATA_DIR=str(folder / "data"),
-            CODEX_API_KEYS=f"{API_KEY},{OTHER_API_KEY}",
-            UPSTREAM_BASE_URL=simulator.addresses["upstream_base_url"],
-            OAUTH_ISSUER=simulator.addresses["oauth_issuer"],
-            LOG_FORMAT="console",
-            CODEX_DRAIN_TIMEOUT="5",
-            E2E_LIMITS=json.dumps(limits or {}),
-            **environment,
-        )
+        usual = {
+            "CODEX_PORT": str(self.port),
+            "CODEX_DATA_DIR": str(folder / "data"),
+            "CODEX_API_KEYS": f"{API_KEY},{OTHER_API_KEY}",
+            "UPSTREAM_BASE_URL": simulator.addresses["upstream_base_url"],
+            "OAUTH_ISSUER": simulator.addresses["oauth_issuer"],
+            "LOG_FORMAT": "console",
+            "CODEX_DRAIN_TIMEOUT": "5",
+            "E2E_LIMITS": json.dumps(limits or {}),
+        }
+        self.environment = clean_environment(**{**usual, **environment})
         self.client = httpx.Client(
             base_url=self.url,
             headers={"authorization": f"Bearer {API_KEY}"},

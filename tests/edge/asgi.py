@@ -49,6 +49,7 @@ class Server:
             self.bring(piece, more=number < len(pieces))
         self._stuck_after = stuck_after
         self.sent: list[Any] = []
+        self._took = asyncio.Event()
 
     def bring(self, piece: bytes, *, more: bool) -> None:
         """Let a piece of the body arrive."""
@@ -58,15 +59,22 @@ class Server:
         """Close the caller's side."""
         self._incoming.put_nowait({"type": "http.disconnect"})
 
-    async def receive(self) -> Any:
-        """Return the next message in."""
-        return await self._incoming.get()
+    def receive(self) -> Any:
+        """Return the next message in, as an awaitable that can be watched: so does Granian."""
+        return asyncio.ensure_future(self._incoming.get())
 
     async def send(self, message: Any) -> None:
         """Take the next message out, unless the caller does not read."""
         if self._stuck_after is not None and len(self.sent) >= self._stuck_after:
             await asyncio.get_running_loop().create_future()
         self.sent.append(message)
+        self._took.set()
+
+    async def until(self, count: int) -> None:
+        """Return once so many messages are out."""
+        while len(self.sent) < count:
+            self._took.clear()
+            await self._took.wait()
 
     @property
     def status(self) -> int:

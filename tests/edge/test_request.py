@@ -9,7 +9,7 @@ from app.errors import InvalidRequest, Overloaded, PayloadTooLarge, RequestTimeo
 from tests.edge.asgi import Server, scope
 
 
-def read(upload: Upload, *, bytes_max: int = 100, hold=lambda size: None, timeout_s: float = 5.0):
+def read(upload: Upload, *, bytes_max: int = 100, hold=bool, timeout_s: float = 5.0):
     """Return the coroutine that reads the body."""
     return upload.read(bytes_max=bytes_max, timeout_s=timeout_s, hold=hold)
 

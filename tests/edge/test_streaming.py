@@ -1,6 +1,7 @@
 """Tests of app.edge.streaming."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -15,12 +16,6 @@ IMPATIENT = Pace(commit_after_s=60.0, keepalive_s=60.0, send_timeout_s=0.01)
 def downstream(server: Server, *, pace: Pace = CALM, closing: bool = False) -> Downstream:
     """Return the way back to the server's caller."""
     return Downstream(server.receive, server.send, pace=pace, closing=lambda: closing)
-
-
-async def until_sent(server: Server, count: int) -> None:
-    """Return once so many messages are out."""
-    while len(server.sent) < count:
-        await asyncio.sleep(0.001)
 
 
 async def test_a_whole_answer_is_a_head_and_a_body() -> None:
@@ -76,7 +71,7 @@ async def test_a_stream_is_never_silent_for_long() -> None:
     server = Server()
     way = downstream(server, pace=QUICK)
     way.expect_stream()
-    await until_sent(server, 4)
+    await server.until(4)
     await way.start([(b"late", b"yes")])
     await way.write(b"event")
     await way.end(b"")
@@ -142,14 +137,17 @@ async def test_a_message_that_is_no_leaving_is_none() -> None:
     await way.close()
 
 
-async def test_a_server_may_answer_with_a_future() -> None:
-    """It is watched as it is, without a task around it."""
-    leaving = asyncio.get_running_loop().create_future()
+async def test_a_server_may_answer_with_a_coroutine() -> None:
+    """Then a task watches it."""
+    server = Server()
+
+    async def receive() -> Any:
+        return await server.receive()
 
     async def call() -> Downstream:
-        way = Downstream(lambda: leaving, Server().send, pace=CALM, closing=lambda: False)
+        way = Downstream(receive, server.send, pace=CALM, closing=lambda: False)
         way.watch()
-        leaving.set_result({"type": "http.disconnect"})
+        server.leave()
         with pytest.raises(asyncio.CancelledError):
             await asyncio.sleep(60)
         return way
@@ -183,6 +181,17 @@ async def test_a_caller_that_does_not_read_cancels_its_call(where) -> None:
     await ways[0].close()
 
 
+async def test_an_event_waits_for_the_comment_that_is_going_out() -> None:
+    """And the end does."""
+    for ending in (False, True):
+        server = Server()
+        way = downstream(server, pace=QUICK)
+        way._tick()
+        await (way.end(b"event") if ending else way.write(b"event"))
+        await way.close()
+        assert server.body == COMMENT + b"event"
+
+
 async def test_closing_lets_go_of_everything() -> None:
     """Whether a comment is under way or nothing ever was."""
     server = Server(stuck_after=0)
@@ -193,7 +202,19 @@ async def test_closing_lets_go_of_everything() -> None:
     await way.close()
     way._tick()
     await downstream(Server()).close()
+    await asyncio.sleep(0)
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_what_ends_badly_while_it_is_watched_is_no_leaving() -> None:
+    """A watch that is cancelled tells nothing."""
+    server = Server()
+    way = downstream(server)
+    way.watch()
+    way._leaving.cancel()
+    await asyncio.sleep(0.01)
+    assert not way.gone
+    await way.close()
 
 
 async def test_a_slow_reader_that_reads_in_time_is_waited_for() -> None:

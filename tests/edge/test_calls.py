@@ -1,0 +1,36 @@
+"""Tests of app.edge.calls."""
+
+from typing import Any
+
+from app.edge.calls import route
+from tests.edge.asgi import Server, scope
+
+
+class Plane:
+    """Remembers what it is given to serve."""
+
+    def __init__(self) -> None:
+        self.served: list[Any] = []
+
+    async def serve(self, *given: Any) -> None:
+        """Keep it."""
+        self.served.append(given)
+
+
+async def test_a_request_goes_to_the_plane_with_its_speaker() -> None:
+    """As it is."""
+    plane, server, speaker = Plane(), Server(), object()
+    handler = route(["/v1/responses"], speaker, plane)
+    given = scope()
+    await handler.fn(given, server.receive, server.send)
+    assert plane.served == [(speaker, given, server.receive, server.send)]
+    assert handler.paths == {"/v1/responses"}
+
+
+async def test_a_websocket_is_told_to_use_http() -> None:
+    """426 is what makes a Codex client do so."""
+    plane, server = Plane(), Server()
+    server._incoming.put_nowait({"type": "websocket.connect"})
+    handler = route(["/v1/responses"], object(), plane)
+    await handler.fn(scope() | {"type": "websocket"}, server.receive, server.send)
+    assert (server.status, plane.served) == (426, [])

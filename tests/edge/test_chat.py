@@ -1,0 +1,119 @@
+"""Tests of app.edge.chat."""
+
+import msgspec
+import pytest
+
+from app.domain.call import Dialect
+from app.edge.affinity import isolated
+from app.edge.chat import ChatSpeaker
+from app.edge.dataplane import Asked
+from app.edge.guards import Guard
+from app.edge.models import Models
+from app.edge.request import read_head
+from app.errors import GatewayError, InvalidRequest
+from app.relay.reply import Batch
+from app.wire.sse import SseEvent
+from tests.edge.asgi import CALLER, Callers, with_key
+from tests.fakes.clock import FakeClock
+
+CREATED = b'{"type":"response.created","sequence_number":0,"response":{"id":"resp_1"}}'
+DELTA = b'{"type":"response.output_text.delta","sequence_number":1,"delta":"hello"}'
+COMPLETED = (
+    b'{"type":"response.completed","sequence_number":2,"response":{"id":"resp_1",'
+    b'"status":"completed","usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}}'
+)
+
+
+@pytest.fixture
+def speaker() -> ChatSpeaker:
+    """A speaker with the built-in models."""
+    guard = Guard(callers=Callers(), clock=FakeClock(), allow_anonymous=False)
+    return ChatSpeaker(models=Models(guard=guard), now=lambda: 1_700_000_000.5)
+
+
+def plan(speaker: ChatSpeaker, *headers: tuple[str, str], **fields):
+    """Return the plan of a chat request."""
+    messages = [{"role": "user", "content": "hello"}]
+    body = msgspec.json.encode({"model": "gpt-5.5", "messages": messages} | fields)
+    return speaker.plan(Asked(read_head(with_key(*headers)), CALLER, body))
+
+
+def batch(*events: bytes) -> Batch:
+    """Return events that came together."""
+    return Batch(b"".join(events), [SseEvent("", data, data) for data in events])
+
+
+def test_a_chat_request_becomes_a_responses_call(speaker) -> None:
+    """With the caller's session, which is nobody else's."""
+    planned = plan(
+        speaker, ("session-id", "s"), ("x-request-id", "mine"),
+        stream=True, prompt_cache_key="cache",
+    )  # fmt: skip
+    call = planned.call
+    body = msgspec.json.decode(call.body)
+    assert (call.id, call.caller_id, call.dialect) == ("mine", CALLER.id, Dialect.CHAT)
+    assert (body["model"], body["stream"], body["store"]) == ("gpt-5.5", True, False)
+    assert body["prompt_cache_key"] == isolated("cache", CALLER.id)
+    assert dict(call.headers)["session-id"] == isolated("s", CALLER.id)
+    assert call.session_key
+    assert planned.stream
+
+
+def test_a_models_name_may_ask_for_an_effort(speaker) -> None:
+    """What the request asks for itself wins."""
+    named = msgspec.json.decode(plan(speaker, model="gpt-5.5-high").call.body)
+    asked = msgspec.json.decode(
+        plan(speaker, model="gpt-5.5-high", reasoning_effort="low").call.body
+    )
+    assert (named["reasoning"]["effort"], asked["reasoning"]["effort"]) == ("high", "low")
+    assert (named["model"], asked["model"]) == ("gpt-5.5", "gpt-5.5")
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"[]", b"{}", b'{"model":"gpt-5.5","model":"gpt-5.5","messages":[]}',
+    b'{"model":"gpt-5.5"}',
+])  # fmt: skip
+def test_what_is_no_chat_request_is_refused(speaker, body) -> None:
+    """Before anything else happens."""
+    with pytest.raises(InvalidRequest):
+        speaker.plan(Asked(read_head(with_key()), CALLER, body))
+
+
+def test_a_reply_becomes_chunks(speaker) -> None:
+    """Events one by one or together, with the same id; `[DONE]` ends them."""
+    lane = plan(speaker, stream=True).lane()
+    said = lane.feed(batch(CREATED)) + lane.feed(batch(DELTA, COMPLETED)) + lane.finish()
+    chunks = [part.removeprefix(b"data: ") for part in said.split(b"\n\n") if part]
+    assert chunks[-1] == b"[DONE]"
+    decoded = [msgspec.json.decode(chunk) for chunk in chunks[:-1]]
+    assert len({chunk["id"] for chunk in decoded}) == 1
+    text = "".join(c["choices"][0]["delta"].get("content") or "" for c in decoded)
+    assert (text, decoded[0]["created"]) == ("hello", 1_700_000_000)
+
+
+def test_a_broken_stream_ends_with_an_error(speaker) -> None:
+    """And without `[DONE]`."""
+    said = plan(speaker, stream=True).lane().failed(GatewayError("no"))
+    assert msgspec.json.decode(said.removeprefix(b"data: "))["error"]["code"] == "internal_error"
+    assert b"[DONE]" not in said
+
+
+def test_a_reply_becomes_one_completion(speaker) -> None:
+    """For a caller that did not ask to stream."""
+    planned = plan(speaker)
+    whole = planned.whole()
+    whole.feed(batch(CREATED, DELTA, COMPLETED))
+    answer = msgspec.json.decode(whole.body())
+    assert not planned.stream
+    assert answer["choices"][0]["message"]["content"] == "hello"
+
+
+def test_an_error_is_openais_object(speaker) -> None:
+    """All four keys."""
+    error = msgspec.json.decode(speaker.error_body(GatewayError("no")))["error"]
+    assert error == {
+        "message": "no",
+        "type": "server_error",
+        "param": None,
+        "code": "internal_error",
+    }
