@@ -81,7 +81,7 @@ check-fast: $(STAMP)  ## unit and golden tests, in parallel
 	@$(BIN)/pytest -q $(XDIST) -m "not slow and not e2e"
 
 golden: $(STAMP)  ## rewrite the golden files; the diff is the review
-	@GOLDEN=write $(BIN)/pytest -q -p no:randomly tests/golden
+	@GOLDEN_UPDATE=1 $(BIN)/pytest -q -p no:randomly tests/dialects -k golden
 	@git --no-pager diff --stat -- tests/golden
 
 bench: $(STAMP)  ## CPU, delay and memory beside nginx, a quarter of an hour; ARGS="events --tls"

@@ -174,7 +174,6 @@ def test_chat_tools_are_called_in_parallel_if_allowed(run, stream, parallel) -> 
     assert len({call["id"] for call in calls}) == len(calls) == (2 if parallel else 1)
 
 
-@pytest.mark.xfail(strict=True, reason="app/dialects/chat/calls.py passes deltas on interleaved")
 def test_calls_whose_arguments_come_in_turns_are_gathered(run) -> None:
     """The helper reads a strict call's arguments as soon as the next call begins."""
     text = prompt("Use tools in parallel.", interleave=True)

@@ -396,6 +396,16 @@ def test_an_errors_headers(error, expected) -> None:
     assert found == expected
 
 
+async def test_a_call_is_a_line_for_who_asks_for_details(caplog) -> None:
+    """Who, what and how it ended; neither the key nor the body."""
+    with caplog.at_level(logging.DEBUG):
+        await Scene().ask(with_key(("x-request-id", "mine")), Server(b"secret"))
+    (record,) = [record for record in caplog.records if record.name == "app.edge.dataplane"]
+    assert (record.request_id, record.status, record.code) == ("mine", 200, "ok")
+    assert KEY not in str(vars(record))
+    assert "secret" not in str(vars(record))
+
+
 def test_a_key_never_reaches_an_answer() -> None:
     """Nor does the test's own one."""
     assert KEY not in str(error_headers(GatewayError(KEY)))

@@ -2,7 +2,8 @@
 
 A call goes by its item's index, its item's id and its call id. Its arguments are routed by the
 index, then by the id; they come as deltas, or whole in a `.done` event, and are said once. A call
-that is announced nowhere is said whole when its item is done.
+that is announced nowhere is said whole when its item is done. Calls are said one after another,
+however the upstream mixes them (`app.dialects.chat.turns`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from app.dialects.chat.events import DoneEvent, Event, Item, arguments_of, read, string_of
+from app.dialects.chat.turns import Turns
 
 _EMPTY: Final = b'""'
 _TYPES: Final[Mapping[str, tuple[bytes, bytes]]] = {
@@ -23,6 +25,7 @@ _TYPES: Final[Mapping[str, tuple[bytes, bytes]]] = {
 class _Call(Struct):
     """A call that was announced: what stands around a piece of its arguments."""
 
+    number: int
     head: bytes
     tail: bytes
     has_arguments: bool = False
@@ -37,6 +40,7 @@ class Calls:
         self._by_index: dict[int, _Call] = {}
         self._by_item_id: dict[str, _Call] = {}
         self._by_call_id: dict[str, _Call] = {}
+        self._turns = Turns()
 
     @property
     def finish_reason(self) -> str:
@@ -54,13 +58,15 @@ class Calls:
         """Say one more piece of a call's arguments."""
         call = self._find(event)
         if call and (piece := string_of(event.delta)):
-            yield from _more(call, piece)
+            yield from self._more(call, piece)
 
     def arguments_done(self, event: Event, data: bytes) -> Iterator[bytes]:
         """Say a call's whole arguments, unless its deltas did."""
         call, done = self._find(event), read(data, DoneEvent) or DoneEvent()
-        if call and not call.has_arguments:
-            yield from _more(call, arguments_of(done.arguments) or string_of(done.input))
+        if call:
+            if not call.has_arguments:
+                yield from self._more(call, arguments_of(done.arguments) or string_of(done.input))
+            yield from self._turns.done(call.number)
 
     def done(self, event: Event, item: Item) -> Iterator[bytes]:
         """Say what of a whole call was not said yet."""
@@ -68,8 +74,15 @@ class Calls:
         call = self._known(event, item)
         if call is None and item.call_id and item.name:
             yield from self._announce(event, item, item.call_id, arguments or _EMPTY)
+            call = self._by_call_id[item.call_id]
         elif call and not call.has_arguments:
-            yield from _more(call, arguments)
+            yield from self._more(call, arguments)
+        if call:
+            yield from self._turns.done(call.number)
+
+    def rest(self) -> Iterator[bytes]:
+        """Say what calls that were never done still wait to say: the reply is over."""
+        yield from self._turns.rest()
 
     def _known(self, event: Event, item: Item) -> _Call | None:
         """Return the call if it was announced, and let it go by the names it has now."""
@@ -94,9 +107,15 @@ class Calls:
         if not self._legacy:
             quoted = msgspec.json.encode(call_id)
             parts = (number, quoted, kind, kind, said)
-            yield b'{"tool_calls":[{"index":%d,"id":%b,"type":"%b","%b":%b}]}' % parts
+            announced = b'{"tool_calls":[{"index":%d,"id":%b,"type":"%b","%b":%b}]}' % parts
+            yield from self._turns.say(number, announced)
         elif number == 0:
             yield b'{"function_call":%b}' % said
+
+    def _more(self, call: _Call, piece: bytes) -> Iterator[bytes]:
+        if piece and call.head:
+            call.has_arguments = True
+            yield from self._turns.say(call.number, call.head + piece + call.tail)
 
     def _name(self, call: _Call, event: Event, item: Item) -> None:
         if event.output_index >= 0:
@@ -112,11 +131,7 @@ def _call(number: int, kind: bytes, field: bytes, *, legacy: bool) -> _Call:
     """
     if not legacy:
         head = b'{"tool_calls":[{"index":%d,"%b":{"%b":' % (number, kind, field)
-        return _Call(head, b"}}]}")
-    return _Call(b'{"function_call":{"%b":' % field, b"}}") if number == 0 else _Call(b"", b"")
-
-
-def _more(call: _Call, piece: bytes) -> Iterator[bytes]:
-    if piece and call.head:
-        call.has_arguments = True
-        yield call.head + piece + call.tail
+        return _Call(number, head, b"}}]}")
+    if number == 0:
+        return _Call(number, b'{"function_call":{"%b":' % field, b"}}")
+    return _Call(number, b"", b"")

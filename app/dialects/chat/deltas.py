@@ -104,6 +104,7 @@ class Deltas:
             self.fail(failure_of_response(data))
             return
         yield from self._left_over(response)
+        yield from self._calls.rest()
         self.texts.open_text = None
         self.usage = response.usage
         self.service_tier = read(response.service_tier, str)

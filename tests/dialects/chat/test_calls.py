@@ -56,14 +56,25 @@ def test_a_call_is_announced_and_then_said():
 
 
 def test_calls_that_interleave_are_kept_apart():
-    """By index, or by id where the index is missing or unknown."""
+    """By index, or by id where the index is missing or unknown; the second waits for the first."""
     caller = Caller()
     caller.feed("added", output_index=5, item=item("fc_1", "call_1"))
-    caller.feed("added", output_index=2, item=item("fc_2", "call_2"))
-    assert caller.feed("delta", output_index=2, delta="b") == [more(1, "b")]
+    assert caller.feed("added", output_index=2, item=item("fc_2", "call_2")) == []
+    assert caller.feed("delta", output_index=2, delta="b") == []
     assert caller.feed("delta", item_id="fc_1", delta="a") == [more(0, "a")]
-    assert caller.feed("delta", output_index=9, item_id="fc_2", delta="d") == [more(1, "d")]
+    assert caller.feed("delta", output_index=9, item_id="fc_2", delta="d") == []
     assert caller.feed("delta", output_index=5, item_id="other", delta="c") == [more(0, "c")]
+    held = [announced(1, "call_2"), more(1, "b"), more(1, "d")]
+    assert caller.feed("done", output_index=5, item=item("fc_1", "call_1")) == held
+    assert caller.feed("delta", output_index=2, delta="e") == [more(1, "e")]
+
+
+def test_calls_that_are_never_done_are_said_at_the_end():
+    """A reply that ends early does not swallow what waited."""
+    caller = Caller()
+    caller.feed("added", output_index=0, item=item("fc_1", "call_1"))
+    caller.feed("added", output_index=1, item=item("fc_2", "call_2"))
+    assert [msgspec.json.decode(piece) for piece in caller.calls.rest()] == [announced(1, "call_2")]
 
 
 def test_arguments_without_deltas_are_said_at_their_end():
