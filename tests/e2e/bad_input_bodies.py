@@ -97,6 +97,8 @@ RESPONSES_FIELDS = {
     "effort 5": ("reasoning.effort", responses(reasoning={"effort": 5})),
     "tools an object": ("tools", responses(tools={})),
     "a tool a number": ("tools[0]", responses(tools=[5])),
+    "text's format a word": ("text.format", responses().replace(b"{", b'{"text":{"format":5},', 1)),
+    "text a word": ("text", responses().replace(b"{", b'{"text":"plain",', 1)),
     "include a word": ("include", responses(include="all")),
     "prompt_cache_key 5": ("prompt_cache_key", responses(prompt_cache_key=5)),
     "client_metadata a word": ("client_metadata", responses(client_metadata="x")),
