@@ -83,7 +83,7 @@ def serve(settings: Settings) -> int:
         http=HTTPModes.http1,
         loop=Loops.uvloop,
         workers=settings.workers,
-        # One I/O thread is enough for one event loop, and costs 3 % less an event than a pool of one.
+        # One I/O thread is enough for one event loop, and an event costs 3 % less on it.
         runtime_mode=RuntimeModes.st,
         backlog=BACKLOG,
         backpressure=CONNECTIONS_MAX,
