@@ -50,7 +50,7 @@ def main() -> None:
             timer = timeit.Timer(lambda reply=reply, event=event: reply.feed(event))
             rounds = _ROUNDS if kind is ChatStream else _ROUNDS // 10
             cost_us = min(timer.repeat(repeat=5, number=rounds)) / rounds * 1e6
-            print(f"{kind.__name__:11} {name:16} {cost_us:6.2f} us")  # noqa: T201 - a bench prints
+            print(f"{kind.__name__:11} {name:16} {cost_us:6.2f} us")
 
 
 if __name__ == "__main__":
