@@ -59,7 +59,7 @@ class SseDecoder:
             UpstreamProtocolError: One event grew past `event_bytes_max`.
         """
         # An upstream writes one event at a time, so nearly every chunk is one whole event.
-        # tests/bench/sse_feed.py: 0.7 us for it here, 2.1 us by the general way below.
+        # tests/bench/sse_feed.py: it costs less than half here of what the general way below takes.
         if (
             self._started
             and not self._held
