@@ -12,24 +12,13 @@ account changes. Accounts with an API key speak another protocol and are not ser
 from collections.abc import Sequence
 
 from app.domain.account import Account, AccountId
+from app.wire.codex_client import is_codex_client
 
 Headers = Sequence[tuple[str, str]]
 
 LITE = "x-openai-internal-codex-responses-lite"
 
 ACCOUNTS_KEPT_MAX = 65_536
-
-_CODEX_PRODUCTS = (
-    "codex_cli_rs",
-    "codex-tui",
-    "codex_vscode",
-    "codex_exec",
-    "codex_chatgpt_desktop",
-    "codex_atlas",
-)
-_CODEX_FAMILY = "Codex "
-_CODEX_ORIGINATORS = frozenset(_CODEX_PRODUCTS)
-_CODEX_USER_AGENTS = (*(f"{product}/" for product in _CODEX_PRODUCTS), _CODEX_FAMILY)
 
 _NAMES = frozenset({"user-agent", "originator", "version"})
 _PASSED_PREFIX = "x-codex-"
@@ -75,7 +64,7 @@ class Identity:
                 names.setdefault(name, pair)
             elif name in _PASSED or name.startswith(_PASSED_PREFIX):
                 headers.append(pair)
-        headers.extend(self._named(names) if _is_codex(names) else self._own)
+        headers.extend(self._named(names) if is_codex_client(names.values()) else self._own)
         if lite:
             headers.append((LITE, "true"))
         return headers
@@ -96,21 +85,6 @@ class Identity:
         headers = _constant(account)
         self._kept[account.id] = (account, headers)
         return headers
-
-
-def is_codex_client(client: Headers) -> bool:
-    """Tell whether the caller says that it is one of the first-party Codex clients."""
-    return _is_codex({pair[0]: pair for pair in reversed(client)})
-
-
-def _is_codex(names: dict[str, tuple[str, str]]) -> bool:
-    originator = names.get("originator")
-    if originator is not None and (
-        originator[1] in _CODEX_ORIGINATORS or originator[1].startswith(_CODEX_FAMILY)
-    ):
-        return True
-    user_agent = names.get("user-agent")
-    return user_agent is not None and user_agent[1].startswith(_CODEX_USER_AGENTS)
 
 
 def _constant(account: Account) -> Headers:

@@ -20,11 +20,12 @@ _USER_AGENTS: Final = (*(f"{product}/" for product in PRODUCTS), FAMILY)
 def is_codex_client(headers: Iterable[tuple[str, str]]) -> bool:
     """Tell whether the caller says that it is one of the first-party Codex clients.
 
-    The names in `headers` are in lower case.
+    The names in `headers` are in lower case; of a name that stands twice the first counts.
     """
+    names: dict[str, str] = {}
     for name, value in headers:
-        if name == "originator" and (value in _ORIGINATORS or value.startswith(FAMILY)):
-            return True
-        if name == "user-agent" and value.startswith(_USER_AGENTS):
-            return True
-    return False
+        names.setdefault(name, value)
+    originator = names.get("originator", "")
+    if originator in _ORIGINATORS or originator.startswith(FAMILY):
+        return True
+    return names.get("user-agent", "").startswith(_USER_AGENTS)
