@@ -75,4 +75,11 @@ class Account(Struct, frozen=True):
     priority: int = 0
     concurrency_max: int = 32
     models: tuple[str, ...] = ()
-    """Models it may serve; empty means every model its kind has."""
+    """Models it may serve; empty means every model its kind and its plan have."""
+    groups: tuple[str, ...] = ()
+    """Groups it belongs to; a caller's key may be bound to some of them."""
+    tags: tuple[str, ...] = ()
+    """The operator's own words for it; a caller's key may ask for some of them."""
+    pause_at: float | None = None
+    """Share of its tightest quota window (0 to 1) at which it is paused until the reset; None
+    means as its groups say, or the whole pool."""

@@ -31,6 +31,13 @@ class Call(Struct, frozen=True):
     """Binds the turns of one session to one account; already scoped to the caller's key."""
     owner_keys: tuple[str, ...] = ()
     """Name the encrypted items in `body`, which only the account that made them can read."""
+    bound_keys: tuple[str, ...] = ()
+    """Those of them that the call is nothing without (compaction): it goes to their owner or
+    nowhere."""
+    groups: tuple[str, ...] = ()
+    """Groups of accounts that the caller's key is bound to; empty means all accounts."""
+    tags: tuple[str, ...] = ()
+    """Tags that an account must carry to take this call."""
     lite: bool = False
     """The body is in the Responses Lite form, which travels with a marker header."""
     codex_route: bool = False

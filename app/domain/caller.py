@@ -16,6 +16,10 @@ class Caller(Struct, frozen=True):
     expires_at: float | None = None
     models: tuple[str, ...] = ()
     """Models it may ask for; empty means all."""
+    groups: tuple[str, ...] = ()
+    """Groups of accounts that may serve it, any of them; empty means all accounts."""
+    tags: tuple[str, ...] = ()
+    """Tags that an account must carry to serve it, all of them."""
 
     def may_use(self, model: str) -> bool:
         """Tell whether the key's allow-list has `model`."""

@@ -1,14 +1,23 @@
 """All that is known of one account now: what was configured, and what its calls showed.
 
 One `AccountState` belongs to one `AccountPool`, which alone changes it. The counters are plain
-integers: nothing between reading and writing them awaits, so nothing needs a lock.
+integers: nothing between reading and writing them awaits, so nothing needs a lock. Who changes
+which part: `health` the health and the rests, `concurrency` the window of calls, `latency` the
+wait to expect, `quota` the quota windows, `pool` the rest.
 """
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct, field
 
 from app.domain.account import Account
+from app.domain.quota import Credits
+
+MODELS_MAX: Final = 64
+"""Models whose rests are remembered for one account."""
+WINDOWS_MAX: Final = 16
+"""Quota windows that are remembered for one account."""
 
 
 class Health(StrEnum):
@@ -16,32 +25,89 @@ class Health(StrEnum):
 
     READY = "ready"
     COOLING = "cooling"
+    """Resting until `rests_until`."""
+    PROBING = "probing"
+    """Back from a rest, with one call at a time until the upstream has taken one."""
     EXPIRED = "expired"
+    """Its credential opens nothing, until it is renewed."""
     BANNED = "banned"
+    """Nothing but the operator or a new credential helps."""
+
+
+class Gauge(Struct):
+    """One quota window of an account as it was last heard of, and what was spent in it since."""
+
+    used_ratio: float
+    """0 to 10; 1 is full."""
+    reset_at: float | None
+    """Epoch seconds; once it has passed the window is empty until somebody says otherwise."""
+    seen_at: float
+    """When the upstream last spoke of it."""
+    began_at: float
+    """When the counting of `tokens` and `requests` began: the window's start, or first heard of."""
+    tokens: int = 0
+    requests: int = 0
 
 
 class AccountState(Struct):
     """One account, its health, and how busy it is."""
 
     account: Account
+    ordinal: int = 0
+    """Its number in the operator's order; ties are broken by it."""
+
     health: Health = Health.READY
     reason: str = ""
+    """Why it is not ready, for people."""
     ready_at: float = 0.0
-    """Epoch seconds until which a cooling account rests."""
+    """Epoch seconds until which a limit or a fault rests it; only ever grows."""
+    paused_until: float = 0.0
+    """Epoch seconds until which its quota rests it; follows the windows and the thresholds."""
     model_ready_at: dict[str, float] = field(default_factory=dict)
     """Epoch seconds until which one model rests; at most `MODELS_MAX` entries."""
+    strikes: int = 0
+    """Bursts and breaks in a row; a success clears them. They lengthen the next rest."""
+
     in_flight: int = 0
+    window: float = 32.0
+    """Calls in flight that the account is given now, a fraction of the next one included; between
+    1 and its `concurrency_max`."""
+    threshold: float = 32.0
+    """Up to here the window doubles, above it grows by one call a window."""
+    wait_s: float = 0.0
+    """What a call waits for its first content, a decaying peak; failures count as long waits. 0
+    means that nothing is known."""
+    wait_at: float = 0.0
+    """When `wait_s` was true; it decays from there."""
+
+    windows: dict[tuple[str, int], Gauge] = field(default_factory=dict)
+    """Quota windows by (family, minutes); at most `WINDOWS_MAX`."""
+    credits: Credits | None = None
+    """What it can spend once its windows are full, as the upstream last said."""
+    heard_at: float = 0.0
+    """When the upstream last spoke of the quota at all, epoch seconds."""
+
     requests: int = 0
+    successes: int = 0
     failures: int = 0
     tokens: int = 0
     last_used_at: float = 0.0
-    strikes: int = 0
-    """Bursts and breaks in a row; a success clears them. They lengthen the next rest."""
+    turn: int = 0
+    """Number of its last lease in the order of the pool's leases; 0 before the first."""
+
+    @property
+    def cap(self) -> int:
+        """How many calls it may have in flight now."""
+        if self.health is Health.PROBING:
+            return 1
+        return max(1, min(self.account.concurrency_max, int(self.window)))
 
     @property
     def full(self) -> bool:
         """Tell whether the account has as many calls in flight as it may."""
-        return self.in_flight >= self.account.concurrency_max
+        return self.in_flight >= self.cap
 
-
-MODELS_MAX = 64
+    @property
+    def rests_until(self) -> float:
+        """Return when it can be ready again, epoch seconds; in the past if it doesn't rest."""
+        return max(self.ready_at, self.paused_until)
