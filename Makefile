@@ -22,7 +22,7 @@ TIDY := tests/test_tidy.py tests/test_deployment.py
 XDIST := -n auto --dist loadfile
 
 .PHONY: help setup demo run test test-all check fix check-fast golden bench bench-report load profile \
-	changelog lock k8s ui hooks clean
+	mutation runway changelog lock k8s ui hooks clean
 
 help:  ## list these words
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' \
@@ -89,6 +89,12 @@ bench: $(STAMP)  ## CPU, delay and memory beside nginx, a quarter of an hour; AR
 
 bench-report: $(STAMP)  ## write the tables of the last `make bench` into bench.md
 	@$(BIN)/python -m loadtests.bench.report build/bench.json bench.md
+
+mutation: $(STAMP)  ## share of small defects the tests notice; ARGS="--sample 0 app/pool/health.py"
+	@$(BIN)/python -m scripts.mutation $(ARGS)
+
+runway: $(STAMP)  ## how often the truth lies inside the runway forecast's 80 % interval; ARGS="--seeds 7"
+	@$(BIN)/python -m loadtests.runway $(ARGS)
 
 load: $(STAMP)  ## a load scenario: make load S=steady
 	@$(BIN)/python -m loadtests.run $(S) $(ARGS)

@@ -4,7 +4,6 @@ The application is made when the gateway is open, so that routes are given worki
 of looking them up in some state, and a request costs one plain call on its way to them.
 """
 
-import asyncio
 import gc
 import logging
 from typing import cast
@@ -14,7 +13,7 @@ from litestar.types import LifeSpanReceive, LifeSpanSend, Receive, Scope, Send
 
 from app.compose import build, gateway
 from app.errors import GatewayError
-from app.serving import DRAIN_SIGNAL
+from app.serving import hear_drain
 from app.settings import Settings
 from app.telemetry import logs
 
@@ -42,8 +41,7 @@ class Application:
         listener = logs.start(level=settings.log_level, as_json=settings.log_format == "json")
         try:
             async with gateway(settings) as opened:
-                loop = asyncio.get_running_loop()
-                loop.add_signal_handler(DRAIN_SIGNAL, opened.in_flight.drain)
+                hear_drain(opened.in_flight.drain)
                 self._app = build(opened)
                 _settle_memory()
                 await send({"type": "lifespan.startup.complete"})

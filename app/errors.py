@@ -66,6 +66,14 @@ class NotAllowed(CallerError):
     type = "permission_error"
 
 
+class TooManyRequests(CallerError):
+    """The key's own limit: calls or tokens a minute, calls at a time, money."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+    type = "requests"
+
+
 class UnknownModel(CallerError):
     """No configured upstream serves this model."""
 
@@ -92,6 +100,16 @@ class RequestTimeout(CallerError):
 
     status = 408
     code = "request_timeout"
+
+
+class ContextUnavailable(CallerError):
+    """What the request continues can't be continued: never dropped in silence.
+
+    With `retry_after_s` it can later, without it never.
+    """
+
+    status = 409
+    code = "response_context_unavailable"
 
 
 class PayloadTooLarge(CallerError):

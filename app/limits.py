@@ -24,6 +24,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Default of the runtime setting: long reasoning is silent for minutes, hardly for five."""
     attempts_max: int = 4
     """Default of the runtime setting: with four accounts refusing, a fifth rarely differs."""
+    retries_min: int = 10
+    """Attempts made again in ten seconds that are free; beyond them, a fifth of the calls. An
+    upstream that is out must not get several times the load that it can't carry."""
     connect_timeout_s: float = 10.0
     """TCP, proxy and TLS together; three lost SYN packets still fit."""
     body_read_timeout_s: float = 30.0
@@ -46,10 +49,14 @@ class Limits(Struct, frozen=True, kw_only=True):
     """How long a call waits for a busy account: shorter than the read timeout of most clients."""
     sessions_max: int = 100_000
     """Remembered bindings of a session to an account, about 20 MiB; the oldest are forgotten."""
-    renewals_max: int = 4
-    """Credential renewals at a time: families renewed in a burst have been revoked upstream."""
+    owned_items_max: int = 100_000
+    """Remembered owners of encrypted items and turn states, as many bytes again."""
     renewal_timeout_s: float = 30.0
     """One token exchange; giving up early leaves a refresh token that may be spent."""
+    loop_lag_ready_s: float = 2.0
+    """A loop that is this late is not ready for more: it answers nobody in time."""
+    loop_stall_s: float = 15.0
+    """A loop that stands still for this long never goes on; its worker ends, another one begins."""
     reload_poll_s: float = 1.0
     """How often the store's revision is read: a revoked key must be refused within 2 s."""
     store_busy_timeout_s: float = 2.0

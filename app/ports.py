@@ -4,15 +4,30 @@ Services depend on these; shells satisfy them; `compose` introduces the two. A t
 a fake from `tests/fakes`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
 
 from app.domain.account import Account, AccountId, Secret
 from app.domain.call import Call, Dialect
-from app.domain.caller import Caller
+from app.domain.caller import Caller, KeyId
+from app.domain.enrolment import Identity
+from app.domain.ledger import AttemptRow, RequestRow
 from app.domain.outcome import Outcome
+from app.domain.quota import QuotaView
+from app.domain.shared import (
+    AccountTally,
+    Claim,
+    Fence,
+    KeySpent,
+    Presence,
+    SharedEvent,
+    Snapshot,
+    Tidings,
+)
+from app.domain.usage import Heard
 
 
 class Clock(Protocol):
@@ -80,8 +95,20 @@ class Upstream(Protocol):
 class Observer(Protocol):
     """Is told what happens on the path of a call; must return at once and never raise."""
 
-    def attempt(self, call: Call, account: Account, outcome: Outcome) -> None:
-        """An attempt is over."""
+    def leased(self, call: Call, reason: str, waited_s: float) -> None:
+        """A lease was found: why this account (`Lease.reason`), after how long in line."""
+
+    def refused(self, call: Call, code: str, waited_s: float) -> None:
+        """No lease was found: with which code the call ends, after how long in line."""
+
+    def began(self, call: Call, account: Account) -> None:
+        """The first content of an attempt's reply has come and was passed on to nobody yet."""
+
+    def attempt(self, call: Call, account: Account, outcome: Outcome, heard: Heard | None) -> None:
+        """An attempt is over; its last event, if there was one, was passed on to nobody yet.
+
+        `heard` is what its reply showed, None if none had begun.
+        """
 
 
 class CallObserver(Protocol):
@@ -120,12 +147,18 @@ class Tokens(Struct, frozen=True):
 
 
 class RenewalRefused(Exception):
-    """The authorization server answered and said no."""
+    """The authorization server answered and said no.
 
-    def __init__(self, code: str, message: str, *, permanent: bool) -> None:
+    `retry_after_s` is how long it wants to be left alone, None where it did not say.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, permanent: bool, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.permanent = permanent
+        self.retry_after_s = retry_after_s
 
 
 class RenewalUnknown(Exception):
@@ -149,8 +182,30 @@ class AuthServer(Protocol):
         """
 
 
+class RenewalKind(StrEnum):
+    """How an attempt to renew a credential ended, by its name in the account's events."""
+
+    RENEWED = "renewed"
+    ADOPTED = "renewal_adopted"
+    REFUSED = "renewal_refused"
+    UNKNOWN = "renewal_unknown"
+    POSTPONED = "renewal_postponed"
+
+
+class RenewalEvent(Struct, frozen=True):
+    """An attempt to renew a credential, as people will read of it.
+
+    `next_at` is when the credential is renewed or tried next, None if that is never.
+    """
+
+    kind: RenewalKind
+    at: float
+    code: str | None = None
+    next_at: float | None = None
+
+
 class CredentialStore(Protocol):
-    """Where credentials outlive the process."""
+    """Where credentials outlive the process. All of it raises `StateError` if the store is away."""
 
     async def refresh_token(self, account_id: AccountId) -> tuple[Secret, int] | None:
         """Return the stored refresh token and its generation, or None if there is none."""
@@ -159,18 +214,50 @@ class CredentialStore(Protocol):
         """Note that the token of `generation` is about to be spent; False if it is not current."""
 
     async def renewed(
-        self, account_id: AccountId, tokens: Tokens, *, generation: int, at: float
+        self,
+        account_id: AccountId,
+        tokens: Tokens,
+        *,
+        generation: int,
+        at: float,
+        next_at: float | None = None,
     ) -> Account | None:
-        """Store what the exchange of `generation` bought, as generation + 1.
+        """Store what the exchange of `generation` bought, as generation + 1, and that event.
 
         Fields that the server left out keep their old values. Returns the account as it is
         now, or None if another process had already moved past `generation`.
         """
 
     async def refused(
-        self, account_id: AccountId, *, code: str, permanent: bool, at: float
-    ) -> None:
-        """Record that a renewal failed and whether the refresh token is dead."""
+        self, account_id: AccountId, *, generation: int, code: str, permanent: bool, at: float
+    ) -> bool:
+        """Record that the token of `generation` was not spent, and whether it is dead.
+
+        False, and nothing is recorded, if another process had already moved past `generation`.
+        """
+
+    async def remember(self, account_id: AccountId, event: RenewalEvent) -> None:
+        """Keep an event that no other step keeps; one that repeats the last is counted there."""
+
+    async def forget_events(self, *, at: float) -> int:
+        """Delete events that are too old at `at`, some thousands at most, and return how many."""
+
+
+class AccountSource(Protocol):
+    """Where accounts are read as they are now. All of it raises `StateError` if that is away."""
+
+    async def account(self, account_id: AccountId) -> Account | None:
+        """Return one account, None if it is gone."""
+
+    async def accounts(self) -> Sequence[Account]:
+        """Return all accounts."""
+
+    async def identify(self, account_id: AccountId, who: Identity, *, at: float) -> Account | None:
+        """Record who an account is; call it with a credential that was renewed just now.
+
+        Where another row is the same account, that one takes the credential over, this one goes,
+        and the other is returned. None if there is no such row.
+        """
 
 
 class Manifest(Struct, frozen=True):
@@ -195,3 +282,170 @@ class ManifestSource(Protocol):
         Raises:
             ManifestUnavailable: No answer, or none that is a manifest.
         """
+
+
+class UsageUnavailable(Exception):
+    """The upstream did not say what is used; the message says why and holds no secret.
+
+    `refused` says that it did not accept the credential (401, 403), which does not prove that the
+    refresh token is dead. `retry_after_s` is what it asked for before the next question.
+    """
+
+    def __init__(
+        self, reason: str, *, refused: bool = False, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.refused = refused
+        self.retry_after_s = retry_after_s
+
+
+class UsageServer(Protocol):
+    """Where an account's usage can be asked for without spending any of it."""
+
+    async def usage(self, account: Account) -> QuotaView:
+        """Return what the upstream says about the account's limits, after one question.
+
+        Raises:
+            UsageUnavailable: No answer in time, or none that says anything about limits.
+        """
+
+
+class RowRefused(Exception):
+    """The database refuses a row for what it is, not for how the database is just now."""
+
+
+class Ledger(Protocol):
+    """Where the rows of the journal end up."""
+
+    async def positions(self, segments: Sequence[str]) -> dict[str, int]:
+        """Return how far each of these segments has been taken; those never seen are left out.
+
+        Raises:
+            StateError: The database is away.
+        """
+
+    async def take(
+        self,
+        attempts: Sequence[AttemptRow],
+        requests: Sequence[RequestRow],
+        *,
+        segment: str,
+        offset: int,
+    ) -> None:
+        """Take rows and note in the same transaction that `segment` was read up to `offset`.
+
+        Nothing happens if it had been read that far before, and rows that are there already stay
+        as they are.
+
+        Raises:
+            RowRefused: One of the rows is at fault; none was taken.
+            StateError: The database is away; none was taken.
+        """
+
+    async def check(self, attempts: Sequence[AttemptRow], requests: Sequence[RequestRow]) -> None:
+        """Try rows as `take` would, and leave no trace of it.
+
+        Raises:
+            RowRefused: One of them is at fault.
+            StateError: The database is away.
+        """
+
+    async def forget(self, segments: Sequence[str]) -> None:
+        """Forget the places of segments that are about to be deleted.
+
+        Raises:
+            StateError: The database is away; nothing was forgotten.
+        """
+
+
+class SharedUnavailable(Exception):
+    """The other processes can't be reached now; the message says why and holds no secret."""
+
+
+class SharedView(Protocol):
+    """What the other processes have said so far, from memory."""
+
+    @property
+    def heard_at(self) -> float | None:
+        """When they were last heard of, on the monotonic clock; None if never."""
+
+    @property
+    def processes(self) -> int:
+        """How many processes are alive, this one included."""
+
+    @property
+    def rank(self) -> int:
+        """The place of this process among those that are alive, from 0."""
+
+    @property
+    def short(self) -> Collection[AccountId]:
+        """Accounts of which others want more than they have."""
+
+    @property
+    def presences(self) -> Sequence[tuple[str, Presence]]:
+        """The others that are alive."""
+
+    def account(self, account_id: AccountId) -> AccountTally:
+        """Return what the others have done with an account, those that are gone included."""
+
+    def spent(self, key_id: KeyId) -> KeySpent:
+        """Return what the others have spent for a key in the latest day and month they know."""
+
+    def needs(self, account_id: AccountId, own: int) -> Sequence[int]:
+        """Return how many calls each live process has or wants, by rank; `own` at this one's."""
+
+
+class SharedState(Protocol):
+    """What the processes of one installation have in common. Nobody on a call's path awaits it.
+
+    Each method returns or raises within some hundred milliseconds.
+    """
+
+    @property
+    def incarnation(self) -> str:
+        """The name of this process, never used before nor again."""
+
+    @property
+    def up(self) -> bool:
+        """False while the others can't be reached."""
+
+    def view(self) -> SharedView:
+        """Return what the others have said; the same object each time, and always up to date."""
+
+    def announce(self, event: SharedEvent) -> None:
+        """Tell the others with the next `publish`. Never waits, and is kept until it was told."""
+
+    async def publish(self, snapshot: Snapshot) -> Tidings:
+        """Say how this process stands, and hear what the others have said since.
+
+        What could not be said is said with the next one.
+
+        Raises:
+            SharedUnavailable: It is not known whether it was said.
+        """
+
+    async def claim(self, claims: Sequence[Claim]) -> Sequence[int]:
+        """Record shares of accounts; returns how many credits this process holds of each now.
+
+        Raises:
+            SharedUnavailable: It is not known whether they were recorded.
+        """
+
+    async def lease(self, name: str, *, ttl_s: float) -> Fence | None:
+        """Lease a name for some time; None if somebody else has it.
+
+        A holder that is slow may outlive its lease, so what it does under it must be refused by
+        whoever keeps the truth once another one has done it.
+
+        Raises:
+            SharedUnavailable: Nobody can say.
+        """
+
+    async def release(self, fence: Fence) -> None:
+        """Give a lease back; nothing happens if somebody else has the name by now."""
+
+    async def bell(self) -> bool:
+        """Return True once another process has said something urgent, False after a while."""
+
+    async def leave(self) -> None:
+        """Say that this process is going: others may have its shares at once."""

@@ -319,13 +319,6 @@ def _contradictions(settings: Settings, *, unread: set[str]) -> list[Fault]:
         found += _postgres_faults(settings)
     if redis and settings.redis_addr is None:
         found.append(Fault("REDIS_ADDR", "nothing", "host:port or a URL with CACHE_DRIVER=redis"))
-    if redis:
-        found.append(
-            Fault(
-                "CACHE_DRIVER", "'redis'", "memory: this version runs on SQLite and memory; "
-                "Redis is read but not served yet",
-            )
-        )  # fmt: skip
     if (settings.tls_cert is None) != (settings.tls_key is None):
         name = "CODEX_TLS_CERT" if settings.tls_cert is None else "CODEX_TLS_KEY"
         found.append(Fault(name, "nothing", "to be set, as the certificate and key go together"))
@@ -333,12 +326,7 @@ def _contradictions(settings: Settings, *, unread: set[str]) -> list[Fault]:
 
 
 def _postgres_faults(settings: Settings) -> list[Fault]:
-    found = [
-        Fault(
-            "DATABASE_DRIVER", "'postgres'", "sqlite: this version runs on SQLite and memory; "
-            "Postgres is read but not served yet",
-        )
-    ]  # fmt: skip
+    found = []
     if settings.database_url is None and settings.database_host is None:
         found.append(
             Fault(

@@ -31,12 +31,14 @@ from app.settings import VARIABLES
 ROOT: Final = Path(__file__).resolve().parent.parent
 COMMAND: Final = Path(sys.executable).with_name("codex2api")
 MODEL: Final = "gpt-5.5"
+FIRST: Final = "acct-1"
+"""The account that is close to its limit."""
 PORT: Final = 8080
 PORTS_TRIED: Final = 20
 START_S: Final = 30.0
 STOP_S: Final = 10.0
 CALLS_MAX: Final = 9
-"""Three accounts in turn, of which the first is at its limit after two calls: the seventh."""
+"""The first account is full after two or three calls."""
 LOG_LINES: Final = 20
 
 
@@ -101,6 +103,7 @@ def _demonstrate(stack: ExitStack, *, port: int, once: bool) -> None:
 
     print("Adding the three accounts of the simulated upstream, and a key ...", flush=True)
     _add_accounts(environment, control, data)
+    _command(environment, "settings", "set", "strategy=fill_first", "--json")
     key = str(_command(environment, "keys", "create", "--name", "demo", "--json")["key"])
 
     gateway = stack.enter_context(_gateway(data, environment, port=port))
@@ -260,24 +263,37 @@ def _stream(client: OpenAI) -> None:
 
 
 def _step_around(client: OpenAI, control: str) -> None:
-    """Ask until the limited account has refused a call that another one then answered."""
-    print("\nMore calls, whole this time, until the first account is at its limit:\n", flush=True)
+    """Ask until the first account is full, then once more with a limit that nobody foresaw."""
+    print("\nMore calls, whole this time, first account first, until it is full:\n", flush=True)
     _post(f"{control}/control", {"base": {"tokens_per_s": 0, "ttft_ms": 0}})
-    before = _counted(control)
     for number in range(2, CALLS_MAX + 1):
-        client.chat.completions.create(
-            model=MODEL, messages=[{"role": "user", "content": f"Say {number}."}]
-        )
-        now = _counted(control)
-        refused = [name for name in now if now[name][1] > before[name][1]]
-        answered = [name for name in now if now[name][0] > before[name][0]]
-        before = now
-        limited = "".join(f"{name} refused with 429, then " for name in refused)
-        print(f"  call {number}: {limited}{', '.join(answered)} answered", flush=True)
-        if refused:
-            print("\nThe caller saw an answer, and nothing of the refusal.")
-            return
-    print("\nThe limited account was not asked again.")
+        answered, _ = _ask(client, control, number)
+        if FIRST not in answered:
+            print(f"\n{FIRST} said that it is full and is left alone until its reset.")
+            break
+    else:
+        raise DemoFailed(f"{FIRST} never came to its limit.")
+    print("\nThe next one is used up somewhere else, which the gateway can't know:\n", flush=True)
+    used_up = {name: {"used_percent": 100.0, "resets_in_s": 3_600} for name in answered}
+    _post(f"{control}/control", {"account_state": used_up})
+    _, refused = _ask(client, control, number + 1)
+    if not refused:
+        raise DemoFailed("No account refused the call, though one is at its limit.")
+    print("\nThe caller saw an answer, and nothing of the refusal.")
+
+
+def _ask(client: OpenAI, control: str, number: int) -> tuple[list[str], list[str]]:
+    """Make a call; print and return which accounts answered it and which refused it."""
+    before = _counted(control)
+    client.chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": f"Say {number}."}]
+    )
+    now = _counted(control)
+    refused = [name for name in now if now[name][1] > before[name][1]]
+    answered = [name for name in now if now[name][0] > before[name][0]]
+    limited = "".join(f"{name} refused with 429, then " for name in refused)
+    print(f"  call {number}: {limited}{', '.join(answered)} answered", flush=True)
+    return answered, refused
 
 
 def _counted(control: str) -> dict[str, tuple[int, int]]:

@@ -1,11 +1,15 @@
 """The server drains before it stops, and hurries when told twice."""
 
 import logging
+import os
 import resource
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
+from granian.server import MPServer
 
 from app import serving
 from app.serving import DRAIN_SIGNAL, Server, raise_descriptor_limit, serve
@@ -46,6 +50,7 @@ def server():
     """A server with one worker that runs, one that has ended and one that has not begun."""
     made = Server.__new__(Server)
     made.wrks = [Worker(Inner(7)), Worker(Inner(8, alive=False)), Worker(Inner(None))]
+    made.pid = os.getpid()
     made.interrupt_signal = False
     made.main_loop_interrupt = threading.Event()
     return made
@@ -71,6 +76,63 @@ def test_the_second_signal_ends_what_still_runs(server, told):
     assert (7, signal.SIGKILL) in told
 
 
+@pytest.mark.parametrize("draining", [False, True])
+def test_a_worker_that_dies_is_replaced_unless_all_are_about_to_end(
+    server, told, monkeypatch, draining
+):
+    """A new one would only be in the way of the end."""
+    replaced = []
+    monkeypatch.setattr(MPServer, "_respawn_workers", lambda _self, *args: replaced.append(args))
+    if draining:
+        server.signal_handler_interrupt(signal.SIGTERM, None)
+        assert told == [(7, DRAIN_SIGNAL)]
+    server._respawn_workers([0], "target", "loader")
+    assert replaced == ([] if draining else [([0], "target", "loader")])
+
+
+def test_whoever_is_stopped_drains(server, told, monkeypatch):
+    """Also when a worker crashes again and again, and nobody has sent a signal."""
+    monkeypatch.setattr(MPServer, "_stop_workers", lambda _self: told.append("stopped"))
+    server._stop_workers()
+    assert told == [(7, DRAIN_SIGNAL), "stopped"]
+
+
+def test_a_worker_that_has_just_begun_ends_at_a_signal(server, told, monkeypatch):
+    """It is a copy of the server for a moment, and no other worker is its business."""
+    ended = []
+
+    def end(status: int) -> None:
+        ended.append(status)
+        raise SystemExit
+
+    server.pid = os.getpid() + 1
+    monkeypatch.setattr(serving.os, "_exit", end)
+    with pytest.raises(SystemExit):
+        server.signal_handler_interrupt(signal.SIGINT, None)
+    assert ended == [0]
+    assert told == []
+
+
+def test_a_drain_that_came_too_early_is_heard_all_the_same():
+    """A worker that can't hear it yet does not die of it."""
+    program = (
+        "import asyncio, os, signal\n"
+        "from app.serving import DRAIN_SIGNAL, hear_drain, hold_drain\n"
+        "hold_drain()\n"
+        "async def main():\n"
+        "    os.kill(os.getpid(), DRAIN_SIGNAL)\n"
+        "    told = asyncio.Event()\n"
+        "    hear_drain(told.set)\n"
+        "    await told.wait()\n"
+        "    told.clear()\n"
+        "    os.kill(os.getpid(), DRAIN_SIGNAL)\n"
+        "    await told.wait()\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_the_server_is_given_every_limit(monkeypatch):
     """And TLS only where it was configured."""
     given: list[dict] = []
@@ -84,11 +146,17 @@ def test_the_server_is_given_every_limit(monkeypatch):
 
     monkeypatch.setattr(serving, "Server", Recorder)
     monkeypatch.setattr(serving, "raise_descriptor_limit", lambda: None)
+    monkeypatch.setattr(serving, "hold_drain", lambda: None)
     plain = Settings.from_env({"CODEX_ENCRYPTION_KEY": "x" * 32})
     assert serve(plain) == 0
     assert given[0]["target"] == "app.asgi:application"
     assert given[0]["backlog"] == serving.BACKLOG
     assert "ssl_cert" not in given[0]
+    assert given[0]["workers"] == 1
+    assert given[0]["respawn_failed_workers"] is True
+    serve(Settings(workers=4, drain_timeout_s=0))
+    assert given[1]["workers"] == 4
+    assert given[1]["workers_kill_timeout"] == 1  # Granian takes 0 for no limit
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_all_faults_are_reported_at_once() -> None:
     """One start tells an operator everything that is wrong, bad values and missing partners."""
     assert faults(
         {"CODEX_PORT": "0", "CODEX_WORKERS": "2", "LOG_LEVEL": "loud", "CACHE_DRIVER": "redis"}
-    ).keys() == {"CODEX_PORT", "CODEX_WORKERS", "LOG_LEVEL", "REDIS_ADDR", "CACHE_DRIVER"}
+    ).keys() == {"CODEX_PORT", "CODEX_WORKERS", "LOG_LEVEL", "REDIS_ADDR"}
 
 
 def test_several_workers_need_postgres_and_redis() -> None:
@@ -77,20 +77,51 @@ def test_postgres_needs_an_address_and_a_key() -> None:
     assert {"DATABASE_URL", "CODEX_SECRET_KEY"} <= found.keys()
 
 
-def test_what_this_version_does_not_serve_is_refused() -> None:
-    """Postgres and Redis are refused plainly, not half served."""
-    found = faults(
-        {
-            "DATABASE_DRIVER": "postgres",
-            "DATABASE_URL": "postgresql://u:p@h/d?sslmode=require",
-            "CACHE_DRIVER": "redis",
-            "REDIS_ADDR": "h:6379",
-            "CODEX_SECRET_KEY": KEY,
-            "CODEX_WORKERS": "2",
-        }
+POSTGRES = {
+    "DATABASE_DRIVER": "postgres",
+    "DATABASE_URL": "postgresql://u:p@h/d?sslmode=require",
+    "CODEX_SECRET_KEY": KEY,
+}
+
+
+def test_postgres_serves_one_worker_without_redis() -> None:
+    """By a URL or by a host; rows are in Postgres, what changes by the call is in memory."""
+    settings = Settings.from_env(POSTGRES)
+    assert (settings.database_driver, settings.cache_driver) == (Driver.POSTGRES, Driver.MEMORY)
+    by_host = POSTGRES | {"DATABASE_URL": "", "DATABASE_HOST": "h", "DATABASE_PASSWORD": "p"}
+    assert Settings.from_env(by_host).database_host == "h"
+
+
+def test_several_workers_on_postgres_still_need_redis() -> None:
+    """They would not know of each other's calls."""
+    assert faults(POSTGRES | {"CODEX_WORKERS": "2"}).keys() == {"CODEX_WORKERS"}
+
+
+def test_several_workers_are_served_on_postgres_and_redis() -> None:
+    """With both there is nothing that they would not share."""
+    settings = Settings.from_env(
+        POSTGRES | {"CACHE_DRIVER": "redis", "REDIS_ADDR": "h:6379", "CODEX_WORKERS": "2"}
     )
-    assert found.keys() == {"DATABASE_DRIVER", "CACHE_DRIVER"}
-    assert all("runs on SQLite and memory" in expected for expected in found.values())
+    assert (settings.cache_driver, settings.workers) == (Driver.REDIS, 2)
+
+
+def test_redis_serves_one_worker_on_sqlite() -> None:
+    """It is of little use there, but does no harm."""
+    settings = Settings.from_env({"CACHE_DRIVER": "redis", "REDIS_ADDR": "redis://h:6379/1"})
+    assert settings.redis_addr == "redis://h:6379/1"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["h:5432/d", "mysql://h/d", "postgresql://", "postgresql://h:port/d", "postgresql://h:99999/d"],
+)
+def test_a_bad_postgres_url_is_refused_without_being_shown(address: str) -> None:
+    """The fault says what a URL looks like, and never repeats the password in it."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env(POSTGRES | {"DATABASE_URL": f"{address}?password=hidden"})
+    assert [fault.name for fault in caught.value.faults] == ["DATABASE_URL"]
+    assert "postgresql:// URL" in str(caught.value)
+    assert "hidden" not in str(caught.value)
 
 
 def test_a_fault_of_a_name_hides_what_would_follow_from_it() -> None:

@@ -28,7 +28,6 @@ ENTRY_POINTS = {
     "app.__main__": "`python -m app`",
     "app.cli.main": "the command `codex2api`",
     "app.serving": "started by the command line and by `app.__main__`",
-    "app.accounts.oauth": "the admin API's logins; it comes with that API",
 }
 LOADED_BY_ALEMBIC = "app.store.migrations"
 
@@ -64,6 +63,9 @@ FORBIDDEN_FOLDERS = {
 CHECKED_FOLDERS = ("app", "loadtests", "scripts", "tests", "admin-ui/src")
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+LOCKS = {"BoundedSemaphore", "Condition", "Lock", "RLock", "Semaphore"}
 
 
 def relative(path: Path) -> str:
@@ -257,3 +259,21 @@ def test_a_document_mentions_no_missing_word_of_the_makefile(path: Path) -> None
     words = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     said = set(re.findall(r"(?:`|^)make ([a-z][a-z0-9-]*)", path.read_text("utf-8"), re.MULTILINE))
     assert not said - words
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in APP if relative(p).startswith(("app/pool/", "app/relay/"))], ids=relative
+)
+def test_the_path_of_a_call_has_no_lock(path):
+    """Nothing awaits between reading the pool's state and writing it, so nothing is locked.
+
+    The pool itself never awaits at all.
+    """
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    names |= {node.id for node in nodes if isinstance(node, ast.Name)}
+    imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    names |= {alias.name.split(".")[-1] for node in imports for alias in node.names}
+    assert not names & LOCKS
+    if relative(path).startswith("app/pool/"):
+        assert not [node for node in nodes if isinstance(node, ast.Await | ast.AsyncFunctionDef)]

@@ -9,6 +9,7 @@ Rule 1: an account has one flight at a time; whoever else wants it shares that o
 Rule 2: a flight is the renewer's own task: no caller's cancellation reaches it, and when the
 renewer itself is cancelled it lands first.
 Rule 3: of two credentials the one with the higher generation counts, whoever brought it.
+Rule 4: every flight leaves an event with the account, and with it when the next one is planned.
 
 `run` must be running for anything to be renewed. Whether an account is used is the pool's
 business; it hears of all this through `RenewalNews`.
@@ -17,13 +18,13 @@ business; it hears of all this through `RenewalNews`.
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 
 from msgspec import Struct, structs
 
 from app.accounts.deadlines import RenewalPolicy, renewal_at, retry_at, risk_at, settled_at
 from app.accounts.renewal import (
-    AccountSource,
     Adopted,
     Lane,
     Postponed,
@@ -33,13 +34,14 @@ from app.accounts.renewal import (
     Result,
     Sleep,
     Uncertain,
+    remembered,
 )
 from app.accounts.roster import Entry, Roster
 from app.domain.account import Account, AccountId
 from app.errors import StateError
-from app.ports import AuthServer, Clock, CredentialStore
+from app.ports import AccountSource, AuthServer, Clock, CredentialStore
 
-__all__ = ["AccountSource", "CredentialRenewer", "RenewalNews", "RenewalPolicy", "Timing"]
+__all__ = ["CredentialRenewer", "RenewalNews", "RenewalPolicy", "Timing"]
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ class CredentialRenewer:
         timing: Timing,
         news: RenewalNews,
     ) -> None:
+        self._store = store
         self._source = source
         self._timing = timing
         self._policy = timing.policy
@@ -82,10 +85,18 @@ class CredentialRenewer:
         clock, sleep = timing.clock, timing.sleep
         lane = Lane(spacing_s=timing.policy.spacing_s, clock=clock, sleep=sleep)
         self._renewal = Renewal(
-            server=server, store=store, source=source, lane=lane, clock=clock, sleep=sleep
+            server=server,
+            store=store,
+            source=source,
+            lane=lane,
+            clock=clock,
+            sleep=sleep,
+            plan=self._fresh_until,
         )
         self._group: asyncio.TaskGroup | None = None
         self._flights: dict[AccountId, asyncio.Task[Account | None]] = {}
+        self._aloft: set[asyncio.Task[Account | None]] = set()
+        """All flights, also those that have only their event to write yet."""
         self._woken = asyncio.Event()
 
     def watch(self, account: Account) -> None:
@@ -104,7 +115,7 @@ class CredentialRenewer:
         if told.generation > known.generation:
             entry.adopt(account)
         if told != known:
-            self._plan(entry)
+            self._plan(entry, fresh=told.generation > known.generation)
 
     def forget(self, account_id: AccountId) -> None:
         """Renew this account no more; a flight that is under way still lands."""
@@ -126,9 +137,17 @@ class CredentialRenewer:
                 return entry.account
             flight = self._flights.get(account_id) or self._urge(entry)
             account = None if flight is None else await asyncio.shield(flight)
-            if account is None or account.credential.generation > generation:
+            if account is None or account.id != account_id:
+                return account
+            if account.credential.generation > generation:
                 return account
         return None
+
+    def urge(self, account_id: AccountId, *, generation: int) -> None:
+        """Renew soon what was refused: nobody may be left who waits for it."""
+        entry = self._roster.get(account_id)
+        if entry is not None and entry.generation <= generation:
+            self._urge(entry)
 
     async def run(self) -> None:
         """Renew what falls due, until cancelled; a flight under way lands first.
@@ -176,10 +195,17 @@ class CredentialRenewer:
         for account_id in known:
             if account_id not in present:
                 self.forget(account_id)
+        with suppress(StateError):
+            await self._store.forget_events(at=self._timing.clock.now())
         return self._policy.sweep_s
 
     async def _pause(self, group: asyncio.TaskGroup, delay_s: float) -> None:
-        """Wait for the next deadline, `delay_s` at most, or until a deadline changes."""
+        """Wait for the next deadline, `delay_s` at most, or until a deadline changes.
+
+        Deadlines are points of the wall clock, which may be set, or go on while the machine
+        sleeps; so it is looked at now and then.
+        """
+        delay_s = min(delay_s, self._policy.look_s)
         due_at = self._roster.next_due_at()
         if due_at is not None:
             delay_s = min(delay_s, due_at - self._timing.clock.now())
@@ -200,9 +226,9 @@ class CredentialRenewer:
         They are bounded: by the exchange's timeout, and by the tries that a closing gateway
         gives the store. A second cancellation therefore only ends one round of waiting.
         """
-        while self._flights:
+        while self._aloft:
             try:
-                await asyncio.wait(self._flights.values())
+                await asyncio.wait(self._aloft)
             except asyncio.CancelledError:
                 continue
 
@@ -213,8 +239,8 @@ class CredentialRenewer:
             return None
         if self._timing.clock.now() >= entry.not_before:
             return self._fly(entry)
-        if entry.unknowns:
-            # The access token that was to be saved till its end is worth nothing any more.
+        # The access token that was to be saved till its end is worth nothing any more.
+        if entry.due_at is None or entry.due_at > entry.not_before:
             self._roster.schedule(entry, entry.not_before)
             self._woken.set()
         return None
@@ -226,18 +252,36 @@ class CredentialRenewer:
             if self._group is None or self._renewal.closing:
                 return None
             name = f"renew {account.id}"
-            self._flights[account.id] = self._group.create_task(self._flight(account), name=name)
+            flight = self._group.create_task(self._flight(account), name=name)
+            self._flights[account.id] = flight
+            self._aloft.add(flight)
+            flight.add_done_callback(self._aloft.discard)
         return self._flights[account.id]
 
     async def _flight(self, account: Account) -> Account | None:
         try:
-            return self._conclude(account, await self._renewal.run(account))
+            result = await self._renewal.run(account)
+            landed = self._conclude(account, result)
         except Exception:  # noqa: BLE001 - a supervisor: one fault would cut off all other flights
             _log.exception("renewal_broke account=%s", account.id)
-            self._conclude_failure(account.id, Uncertain("internal_error"))
-            return None
+            result, landed = Uncertain("internal_error"), None
+            self._conclude_failure(account.id, result)
         finally:
             del self._flights[account.id]
+        await self._remember(account.id, result)
+        return landed
+
+    async def _remember(self, account_id: AccountId, result: Result) -> None:
+        """Keep the event of a flight, as far as the store lets us: it is only for people."""
+        entry = self._roster.get(account_id)
+        now = self._timing.clock.now()
+        event = remembered(result, at=now, next_at=entry.due_at if entry else None)
+        if entry is None or event is None:
+            return
+        try:
+            await self._store.remember(account_id, event)
+        except Exception as error:  # noqa: BLE001 - an event is not worth a flight
+            _log.warning("event_not_stored account=%s error=%s", account_id, type(error).__name__)
 
     def _conclude(self, started: Account, result: Result) -> Account | None:
         """Draw the conclusions; return the account if it has a newer credential now."""
@@ -245,15 +289,18 @@ class CredentialRenewer:
         if entry is None:
             return None
         match result:
-            case Renewed(account) | Adopted(account) if (
-                account.credential.generation >= entry.generation
-            ):
+            case Renewed(account, due_at) if account.id != started.id:
+                return self._merge(started.id, account, due_at)
+            case Renewed(account, due_at) if account.credential.generation >= entry.generation:
                 entry.adopt(account)
-                fresh = isinstance(result, Renewed)
-                if fresh:
-                    # A refusal right after a renewal will not be cured by another one.
-                    entry.not_before = self._timing.clock.now() + self._policy.apart_s
-                self._plan(entry, fresh=fresh)
+                # A refusal right after a renewal will not be cured by another one.
+                entry.not_before = self._timing.clock.now() + self._policy.apart_s
+                self._schedule(entry, due_at if entry.renewable else None)
+                self._news.renewed(account)
+                return account
+            case Adopted(account) if account.credential.generation >= entry.generation:
+                entry.adopt(account)
+                self._plan(entry, fresh=True)
                 self._news.renewed(account)
                 return account
             case _ if entry.generation > started.credential.generation:
@@ -266,6 +313,19 @@ class CredentialRenewer:
                 # Closed: if the renewer runs again, this is where it goes on.
                 self._roster.schedule(entry, self._timing.clock.now())
         return None
+
+    def _merge(self, gone: AccountId, account: Account, due_at: float | None) -> Account:
+        """Go on with the account that another one turned out to be, and whose credential it got.
+
+        A flight of its own that is under way lands as `Adopted`.
+        """
+        self._roster.remove(gone)
+        entry = self._roster.get(account.id) or self._roster.add(account)
+        if account.credential.generation >= entry.generation:
+            entry.adopt(account)
+            self._schedule(entry, due_at)
+            self._news.renewed(account)
+        return account
 
     def _conclude_failure(
         self, account_id: AccountId, result: Refused | Uncertain | Postponed
@@ -287,26 +347,34 @@ class CredentialRenewer:
                 due_at = risk_at(entry.not_before, ends_at, policy=policy)
             case _:
                 entry.failures += 1
-                due_at = retry_at(entry.failures, now=now, policy=policy, rng=self._timing.rng)
+                asked_s = result.retry_after_s if isinstance(result, Refused) else None
+                due_at = retry_at(
+                    entry.failures,
+                    now=now,
+                    policy=policy,
+                    rng=self._timing.rng,
+                    retry_after_s=asked_s,
+                )
                 entry.not_before = due_at
-        self._roster.schedule(entry, due_at)
-        self._woken.set()
+        self._schedule(entry, due_at)
 
     def _plan(self, entry: Entry, *, fresh: bool = False) -> None:
         """Set the deadline that the entry's credential itself gives."""
-        now = self._timing.clock.now()
-        credential = entry.account.credential
         due_at: float | None = None
         if entry.renewable:
-            due_at = now
-            if credential.access_token:
-                due_at = renewal_at(
-                    credential.expires_at,
-                    fresh=fresh,
-                    now=now,
-                    policy=self._policy,
-                    rng=self._timing.rng,
-                )
+            due_at = self._timing.clock.now()
+            if entry.account.credential.access_token:
+                due_at = self._renewal_at(entry.account.credential.expires_at, fresh=fresh)
             due_at = max(due_at, entry.not_before)
+        self._schedule(entry, due_at)
+
+    def _schedule(self, entry: Entry, due_at: float | None) -> None:
         self._roster.schedule(entry, due_at)
         self._woken.set()
+
+    def _fresh_until(self, expires_at: float | None) -> float:
+        return self._renewal_at(expires_at, fresh=True)
+
+    def _renewal_at(self, expires_at: float | None, *, fresh: bool) -> float:
+        now, rng = self._timing.clock.now(), self._timing.rng
+        return renewal_at(expires_at, fresh=fresh, now=now, policy=self._policy, rng=rng)

@@ -19,6 +19,8 @@ class RenewalPolicy(Struct, frozen=True, kw_only=True):
     """Between two readings of all accounts from the store; delays no renewal."""
     sweep_retry_s: float = 30.0
     """Until the next sweep after one that the store refused."""
+    look_s: float = 60.0
+    """Between two looks at the wall clock, which may be set or go on while the machine sleeps."""
     lead_s: float = 300.0
     """A renewal begins this long before the credential ends, as the Codex CLI's does."""
     share: float = 0.1
@@ -27,12 +29,18 @@ class RenewalPolicy(Struct, frozen=True, kw_only=True):
     """A credential without a known end is renewed at about this age, as the Codex CLI does."""
     spacing_s: float = 0.25
     """Between two exchanges: families renewed in a burst have been revoked upstream."""
+    exchange_s: float = 0.25
+    """What one exchange takes, as far as it can be known beforehand."""
     apart_s: float = 30.0
-    """Between two renewals of one account, however short its credentials live."""
+    """Between two renewals of one account; half of its life where a credential lives shorter."""
+    brief_s: float = 5.0
+    """A credential that lives shorter is a fault of the server, and no reason to hurry."""
     retry_first_s: float = 2.0
     """After a first failure that is known to have spent nothing; doubles."""
     retry_max_s: float = 300.0
     """The longest such wait: long outages end without an operator."""
+    retry_after_max_s: float = 3600.0
+    """The longest wait that the authorization server may ask for."""
     unknown_first_s: float = 60.0
     """After an exchange without an answer: as long as a late one may still take effect."""
     unknown_max_s: float = 1800.0
@@ -55,12 +63,31 @@ def renewal_at(
     share_s = policy.share * left_s
     lead_s = min(policy.lead_s, share_s) if fresh else policy.lead_s
     at = expires_at - lead_s - share_s * rng.random()
-    return max(at, now + policy.apart_s) if fresh else at
+    if not fresh:
+        return at
+    apart_s = policy.apart_s if left_s < policy.brief_s else min(policy.apart_s, left_s / 2)
+    return max(at, now + apart_s)
 
 
-def retry_at(failures: int, *, now: float, policy: RenewalPolicy, rng: Random) -> float:
-    """Return when to try again after `failures` in a row that spent nothing."""
-    return now + delay_s(failures, first_s=policy.retry_first_s, max_s=policy.retry_max_s, rng=rng)
+def retry_at(
+    failures: int,
+    *,
+    now: float,
+    policy: RenewalPolicy,
+    rng: Random,
+    retry_after_s: float | None = None,
+) -> float:
+    """Return when to try again after `failures` in a row that spent nothing.
+
+    Not before `retry_after_s` is over, which the server asked for in the last one.
+    """
+    wait_s = delay_s(failures, first_s=policy.retry_first_s, max_s=policy.retry_max_s, rng=rng)
+    return now + max(wait_s, min(retry_after_s or 0.0, policy.retry_after_max_s))
+
+
+def queue_s(count: int, *, policy: RenewalPolicy) -> float:
+    """Return about how long `count` accounts take that are renewed one after the other."""
+    return count * (policy.spacing_s + policy.exchange_s)
 
 
 def settled_at(unknowns: int, *, now: float, policy: RenewalPolicy) -> float:

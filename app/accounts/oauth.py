@@ -129,7 +129,7 @@ class Logins:
         try:
             with _told():
                 tokens = await self._server.exchange_code(grant, proxy_url=login.proxy_url)
-        except _Unreached:
+        except Unreached:
             self._browsers.put(key, login)
             raise
         return _account(tokens, name)
@@ -197,7 +197,7 @@ class Logins:
         return await self._server.exchange_code(device.grant, proxy_url=device.proxy_url)
 
 
-class _Unreached(UpstreamError):
+class Unreached(UpstreamError):
     """The request never left, so that the same may be tried again."""
 
 
@@ -253,7 +253,7 @@ def _told() -> Iterator[None]:
             "The authorization server gave no answer that can be used: begin the login anew."
         ) from error
     except RenewalUnsent as error:
-        raise _Unreached("The authorization server could not be reached.") from error
+        raise Unreached("The authorization server could not be reached.") from error
 
 
 def _account(tokens: Tokens, name: str | None) -> NewAccount:

@@ -5,24 +5,28 @@ intent, spend it, store what it bought, and only then let anybody use that. From
 on there is no way back: what was bought is held until the store takes it. How a renewal ended
 is a value; what follows from it (deadlines, news) is decided by the renewer.
 
-`Lane` lets the accounts of one client id pass one at a time. Nothing is tried twice in here.
+`Lane` lets accounts pass one at a time: all are of one client id, the one that the Codex programs
+share, so there is one lane. Nothing is tried twice in here.
 """
 
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
 from msgspec import Struct, structs
 
 from app.accounts.claims import read
-from app.domain.account import Account, AccountId, Secret
+from app.accounts.enrolment import whose
+from app.domain.account import Account, Secret
 from app.errors import StateError
 from app.ports import (
+    AccountSource,
     AuthServer,
     Clock,
     CredentialStore,
+    RenewalEvent,
+    RenewalKind,
     RenewalRefused,
     RenewalUnknown,
     RenewalUnsent,
@@ -40,31 +44,20 @@ STORE_TRIES_DEFECT = 60
 
 Sleep = Callable[[float], Awaitable[None]]
 
+Plan = Callable[[float | None], float | None]
+"""Tells when a credential is renewed next that was issued just now and ends then."""
+
 _log = logging.getLogger(__name__)
 
 
-class AccountSource(Protocol):
-    """Where accounts are read as they are now."""
-
-    async def account(self, account_id: AccountId) -> Account | None:
-        """Return one account, None if it is gone.
-
-        Raises:
-            StateError: The store is away.
-        """
-
-    async def accounts(self) -> Sequence[Account]:
-        """Return all accounts.
-
-        Raises:
-            StateError: The store is away.
-        """
-
-
 class Renewed(Struct, frozen=True):
-    """The exchange succeeded and its result is stored."""
+    """The exchange succeeded and its result is stored, with when it is renewed next.
+
+    The account has another id than the one that was renewed where both turned out to be one.
+    """
 
     account: Account
+    next_at: float | None = None
 
 
 class Adopted(Struct, frozen=True):
@@ -78,6 +71,8 @@ class Refused(Struct, frozen=True):
 
     code: str
     permanent: bool
+    retry_after_s: float | None = None
+    """How long the server wants to be left alone, None where it did not say."""
 
 
 class Uncertain(Struct, frozen=True):
@@ -97,6 +92,21 @@ class Closed(Struct, frozen=True):
 
 
 Result = Renewed | Adopted | Refused | Uncertain | Postponed | Closed
+
+
+def remembered(result: Result, *, at: float, next_at: float | None) -> RenewalEvent | None:
+    """Return the event that is to be kept of a renewal; None if it is in the store already."""
+    match result:
+        case Adopted():
+            return RenewalEvent(RenewalKind.ADOPTED, at, None, next_at)
+        case Refused(code):
+            return RenewalEvent(RenewalKind.REFUSED, at, code, next_at)
+        case Uncertain(code):
+            return RenewalEvent(RenewalKind.UNKNOWN, at, code, next_at)
+        case Postponed(code):
+            return RenewalEvent(RenewalKind.POSTPONED, at, code, next_at)
+        case _:
+            return None
 
 
 class Lane:
@@ -131,7 +141,7 @@ class Renewal:
     closing = False
     """Set it when the gateway closes: no exchange is begun any more."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only, the parts that its owner brings together
         self,
         *,
         server: AuthServer,
@@ -140,13 +150,16 @@ class Renewal:
         lane: Lane,
         clock: Clock,
         sleep: Sleep,
+        plan: Plan = lambda _: None,
     ) -> None:
+        """Take `plan` for what is written down of a success."""
         self._server = server
         self._store = store
         self._source = source
         self._lane = lane
         self._clock = clock
         self._sleep = sleep
+        self._plan = plan
 
     async def run(self, account: Account) -> Result:
         """Renew `account`, unless the store already knows a newer credential.
@@ -183,10 +196,12 @@ class Renewal:
         try:
             return await self._server.renew(token, proxy_url=account.proxy_url)
         except RenewalRefused as refused:
-            return await self._refused(account, refused)
+            return await self._refused(account, refused, generation)
         except RenewalUnknown:
             return Uncertain("unknown")
         except RenewalUnsent:
+            unsent = RenewalRefused("unsent", "no connection", permanent=False)
+            await self._refused(account, unsent, generation)
             return Postponed("unsent")
 
     async def _keep(self, account: Account, tokens: Tokens, generation: int) -> Result:
@@ -195,10 +210,16 @@ class Renewal:
         Only a defect, which is not cured by waiting, is given up after a while.
         """
         tries = 0
+        old_end = account.credential.expires_at
+        next_at = self._plan(tokens.expires_at if tokens.access_token else old_end)
         while True:
             try:
                 stored = await self._store.renewed(
-                    account.id, tokens, generation=generation, at=self._clock.now()
+                    account.id,
+                    tokens,
+                    generation=generation,
+                    at=self._clock.now(),
+                    next_at=next_at,
                 )
             except Exception as error:  # noqa: BLE001 - whatever the store's fault, this is the only copy
                 tries += 1
@@ -214,7 +235,7 @@ class Renewal:
             else:
                 break
         if stored is not None:
-            return Renewed(stored)
+            return Renewed(await self._identified(stored, tokens), next_at)
         try:
             return await self._elsewhere(account, "gone")
         except StateError:
@@ -225,19 +246,39 @@ class Renewal:
             return STORE_TRIES_CLOSING
         return math.inf if isinstance(error, StateError) else STORE_TRIES_DEFECT
 
-    async def _refused(self, account: Account, refused: RenewalRefused) -> Result:
-        """Record the refusal, unless another process spent the token first."""
+    async def _identified(self, account: Account, tokens: Tokens) -> Account:
+        """Return the account, or the one that its new tokens say it has been all along."""
+        who = whose(tokens)
+        if who is None:
+            return account
+        try:
+            found = await self._source.identify(account.id, who, at=self._clock.now())
+        except Exception as error:  # noqa: BLE001 - the credential is stored, whatever this is
+            # Two rows that are one account stay apart until the next renewal.
+            _log.warning("not_identified account=%s error=%s", account.id, type(error).__name__)
+            return account
+        return account if found is None else found
+
+    async def _refused(self, account: Account, refused: RenewalRefused, generation: int) -> Result:
+        """Record the refusal, unless another process has replaced the token since."""
         try:
             if refused.permanent:
                 newer = await self._newest(account)
                 if newer is not None:
                     return Adopted(newer)
-            await self._store.refused(
-                account.id, code=refused.code, permanent=refused.permanent, at=self._clock.now()
+            current = await self._store.refused(
+                account.id,
+                generation=generation,
+                code=refused.code,
+                permanent=refused.permanent,
+                at=self._clock.now(),
             )
+            newer = None if current else await self._newest(account)
+            if newer is not None:
+                return Adopted(newer)
         except StateError:
             _log.warning("refusal_not_stored account=%s code=%s", account.id, refused.code)
-        return Refused(refused.code, permanent=refused.permanent)
+        return Refused(refused.code, refused.permanent, refused.retry_after_s)
 
     async def _elsewhere(self, account: Account, code: str) -> Result:
         newer = await self._newest(account)

@@ -1,12 +1,28 @@
 """Which credentials there are to renew, and which is next. No awaiting, no clock.
 
-An `Entry` is all that the renewer knows of one account. Deadlines stand on a heap whose stale
-items are passed over: an item counts only while it names its entry's own deadline.
+An `Entry` is all that the renewer knows of one account. Deadlines stand on heaps whose stale
+items are passed over: an item counts only while it names its entry's own deadline. Exchanges go
+one at a time, so after an import of thousands many are due at once; then `Urgency` decides, and
+not who has been due the longest.
 """
 
+from enum import IntEnum
 from heapq import heapify, heappop, heappush
 
 from app.domain.account import Account, AccountId
+
+
+class Urgency(IntEnum):
+    """Why an entry that is due goes before another; the smaller one first."""
+
+    REFUSED = 0
+    """Its access token is worth nothing before its time, and calls were on it."""
+    SERVING = 1
+    """It still serves, so being late would cost calls; of two the one that ends sooner."""
+    EXPIRED = 2
+    """It served once."""
+    NEW = 3
+    """It has never had an access token: an import, which can wait."""
 
 
 class Entry:
@@ -35,6 +51,19 @@ class Entry:
         """Whether there is a refresh token that may still be good."""
         return self.account.credential.renewable
 
+    def urgency(self, *, now: float) -> tuple[Urgency, float]:
+        """Return how urgent a renewal is that is due; the number orders those of one kind."""
+        credential, due_at = self.account.credential, self.due_at or 0.0
+        if self.refused:
+            return Urgency.REFUSED, due_at
+        if not credential.access_token:
+            return Urgency.NEW, due_at
+        if credential.expires_at is None:
+            return Urgency.SERVING, due_at
+        if credential.expires_at > now:
+            return Urgency.SERVING, credential.expires_at
+        return Urgency.EXPIRED, due_at
+
     def adopt(self, account: Account) -> None:
         """Start anew with a credential of another generation: past failures mean nothing."""
         self.account = account
@@ -44,11 +73,15 @@ class Entry:
 
 
 class Roster:
-    """All entries by account, and their deadlines in order."""
+    """All entries by account, and their deadlines in order.
+
+    What is due moves from the first heap to the second, where what has most to lose comes first.
+    """
 
     def __init__(self) -> None:
         self._entries: dict[AccountId, Entry] = {}
         self._heap: list[tuple[float, AccountId]] = []
+        self._due: list[tuple[Urgency, float, float, AccountId]] = []
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -76,7 +109,8 @@ class Roster:
         if due_at is None:
             return
         heappush(self._heap, (due_at, entry.account.id))
-        if len(self._heap) > 2 * len(self._entries) + 64:
+        if len(self._heap) + len(self._due) > 2 * len(self._entries) + 64:
+            self._due = []
             self._heap = [
                 (other.due_at, other.account.id)
                 for other in self._entries.values()
@@ -85,7 +119,23 @@ class Roster:
             heapify(self._heap)
 
     def next_due_at(self) -> float | None:
-        """Return the earliest deadline, None if there is none."""
+        """Return the earliest deadline, None if there is none; one that has passed, if any has."""
+        first = self._first_due()
+        return self._first_planned() if first is None else first.due_at
+
+    def pop_due(self, *, now: float) -> Entry | None:
+        """Return the most urgent entry whose deadline has passed, without its deadline."""
+        while (due_at := self._first_planned()) is not None and due_at <= now:
+            entry = self._entries[heappop(self._heap)[1]]
+            urgency, end = entry.urgency(now=now)
+            heappush(self._due, (urgency, end, due_at, entry.account.id))
+        first = self._first_due()
+        if first is not None:
+            heappop(self._due)
+            first.due_at = None
+        return first
+
+    def _first_planned(self) -> float | None:
         while self._heap:
             due_at, account_id = self._heap[0]
             entry = self._entries.get(account_id)
@@ -94,11 +144,11 @@ class Roster:
             heappop(self._heap)
         return None
 
-    def pop_due(self, *, now: float) -> Entry | None:
-        """Return the entry whose deadline has passed longest ago, without its deadline."""
-        due_at = self.next_due_at()
-        if due_at is None or due_at > now:
-            return None
-        entry = self._entries[heappop(self._heap)[1]]
-        entry.due_at = None
-        return entry
+    def _first_due(self) -> Entry | None:
+        while self._due:
+            _, _, due_at, account_id = self._due[0]
+            entry = self._entries.get(account_id)
+            if entry is not None and entry.due_at == due_at:
+                return entry
+            heappop(self._due)
+        return None

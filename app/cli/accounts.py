@@ -1,28 +1,42 @@
 """`codex2api accounts`: the upstream identities that serve the callers."""
 
 import sys
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import click
+from msgspec import UNSET, UnsetType, structs
 
 from app.accounts.importing import DATA_BYTES_MAX, parse
 from app.cli import enrolling
-from app.cli.command import SecretText, answer, json_option, one_account, table, with_store
+from app.cli.command import (
+    SecretText,
+    account_named,
+    answer,
+    json_option,
+    one_account,
+    with_store,
+)
 from app.cli.exporting import deliver, exported
+from app.cli.listing import account_lines, event_lines, filtered, shown
+from app.cli.logins import login
+from app.cli.options import account_options, given, if_given, name_if_given, names_option
 from app.cli.probing import Probe, ask_account
 from app.clock import SystemClock
-from app.domain.account import AccountKind, Credential, Secret
-from app.domain.enrolment import Added, Enrolment, StoredAccount
+from app.domain.account import AccountId, AccountKind, Secret
+from app.domain.enrolment import AccountChanges, AccountEvent, Added, Enrolment, StoredAccount
 from app.environment import url
 from app.settings import Settings
 from app.store.store import Store
 
+_BATCH = 100
+_EVENTS_SHOWN = 10
+
 
 @click.group()
 def accounts() -> None:
-    """Add, import, list, test, refresh and export accounts."""
+    """Add, import, list, change, test, refresh and export accounts."""
 
 
 @accounts.command()
@@ -32,7 +46,7 @@ def accounts() -> None:
 @click.option("--api-key", type=SecretText(), help="Of an OpenAI-like upstream; '-' or @FILE.")
 @click.option("--base-url", help="Of that upstream, such as https://api.openai.com/v1.")
 @click.option("--proxy-url", type=SecretText(), help="A proxy of its own; '-' or @FILE.")
-@click.option("--model", "models", multiple=True, help="A model it may serve; all if none given.")
+@account_options
 @json_option
 def add(  # noqa: PLR0913 - one argument an option
     *,
@@ -42,7 +56,7 @@ def add(  # noqa: PLR0913 - one argument an option
     api_key: Secret | None,
     base_url: str | None,
     proxy_url: Secret | None,
-    models: tuple[str, ...],
+    chosen: AccountChanges,
     as_json: bool,
 ) -> None:
     """Add one account. A refresh token alone is exchanged at once, which spends it."""
@@ -57,25 +71,31 @@ def add(  # noqa: PLR0913 - one argument an option
         refresh_token=refresh_token,
         base_url=base_url,
         proxy_url=proxy_url,
-        models=models,
+        **given(chosen),
     )
 
     async def use(store: Store, settings: Settings) -> Added:
         return await enrolling.enrol(store, settings, new)
 
     added = with_store(use)
-    answer(_added(added), as_json=as_json, lines=[_sentence(added)])
+    answer(enrolling.added_value(added), as_json=as_json, lines=[enrolling.added_line(added)])
 
 
 @accounts.command(name="import")
 @click.argument("file", type=click.File("rb"))
+@account_options
 @json_option
 @click.pass_context
-def import_accounts(ctx: click.Context, file: BinaryIO, *, as_json: bool) -> None:
+def import_accounts(
+    ctx: click.Context, file: BinaryIO, *, chosen: AccountChanges, as_json: bool
+) -> None:
     """Add all accounts of FILE ('-' for stdin).
 
     It may be an auth.json, a list or an export in JSON, lines of tokens, or a zip of those. What
     can't be read is reported with its place, and the rest is added; status 1 if nothing was.
+
+    The options are for the accounts that are new, and count more than what FILE says. Those that
+    are there already keep their settings; `accounts set` changes them.
     """
     parsed = parse(file.read(DATA_BYTES_MAX + 1), name=Path(getattr(file, "name", "stdin")).name)
 
@@ -83,7 +103,7 @@ def import_accounts(ctx: click.Context, file: BinaryIO, *, as_json: bool) -> Non
         with click.progressbar(
             length=len(parsed.accounts), label="Importing", file=sys.stderr, hidden=as_json
         ) as bar:
-            return await enrolling.enrol_all(store, parsed.accounts, done=bar.update)
+            return await enrolling.enrol_all(store, parsed.accounts, chosen=chosen, done=bar.update)
 
     added = with_store(use) if parsed.accounts else []
     created = sum(each.created for each in added)
@@ -96,32 +116,110 @@ def import_accounts(ctx: click.Context, file: BinaryIO, *, as_json: bool) -> Non
     }
     lines = [f"{fault.file}, {fault.line}: {fault.reason}." for fault in parsed.faults]
     lines.append(f"{created} added, {len(added) - created} were there already ({kept} fresher).")
+    lines += enrolling.backlog(added)
     answer(value, as_json=as_json, lines=lines)
     if not added:
         ctx.exit(1)
 
 
 @accounts.command(name="list")
+@names_option("--group", "groups", help="Those in this group, or in one of several.")
+@names_option("--tag", "tags", help="Those with this tag, or with all of several.")
+@click.option("--events", is_flag=True, help="What happened to each of them, newest first.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000), help=f"Events shown; {_EVENTS_SHOWN} by default."
+)
 @json_option
-def list_accounts(*, as_json: bool) -> None:
+def list_accounts(
+    *,
+    groups: tuple[str, ...] | UnsetType,
+    tags: tuple[str, ...] | UnsetType,
+    events: bool,
+    limit: int | None,
+    as_json: bool,
+) -> None:
     """List the accounts as they are stored; `codex2api accounts test` asks the upstream."""
+    if limit is not None and not events:
+        raise click.UsageError("--limit goes with --events.")
+
+    async def use(
+        store: Store, _settings: Settings
+    ) -> tuple[Sequence[StoredAccount], Mapping[AccountId, Sequence[AccountEvent]]]:
+        found = filtered(await store.accounts.details(), groups=groups or (), tags=tags or ())
+        if not events:
+            return found, {}
+        return found, await store.accounts.latest_events(limit=limit or _EVENTS_SHOWN)
+
+    found, happened = with_store(use)
+    now = SystemClock().now()
+    value = [shown(each) for each in found]
+    lines = account_lines(found, now=now)
+    if events:
+        for each, entry in zip(found, value, strict=True):
+            entry["events"] = happened.get(each.account.id, ())
+        lines = [
+            line
+            for each in found
+            for line in event_lines(each, happened.get(each.account.id, ()), now=now)
+        ] or lines
+    answer(value, as_json=as_json, lines=lines)
+
+
+@accounts.command(name="set")
+@click.argument("names", metavar="[ACCOUNT]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All accounts.")
+@names_option("--in-group", "in_groups", help="The accounts in this group, or in one of several.")
+@names_option("--with-tag", "with_tags", help="The accounts with this tag, or with all of several.")
+@click.option("--name", callback=name_if_given, help="What you call it.")
+@click.option(
+    "--enable/--disable",
+    "enabled",
+    default=None,
+    callback=if_given,
+    help="Whether it takes calls.",
+)
+@account_options
+@json_option
+def set_accounts(  # noqa: PLR0913 - one argument an option
+    *,
+    names: tuple[str, ...],
+    everything: bool,
+    in_groups: tuple[str, ...] | UnsetType,
+    with_tags: tuple[str, ...] | UnsetType,
+    name: str | UnsetType,
+    enabled: bool | UnsetType,
+    chosen: AccountChanges,
+    as_json: bool,
+) -> None:
+    """Change accounts (ids or names, or those that the options choose).
+
+    What is not given stays as it is. A list such as the groups is replaced as a whole; '' empties
+    it, and takes --pause-at away. A running gateway follows within seconds.
+    """
+    chosen = structs.replace(chosen, name=name, enabled=enabled)
+    if not given(chosen):
+        raise click.UsageError("Say what to change, such as --priority 10.")
+    if [bool(names), everything, bool(in_groups or with_tags)].count(True) != 1:
+        raise click.UsageError("Name the accounts, or give --all, or --in-group and/or --with-tag.")
+    if chosen.name is not UNSET and len(names) != 1:
+        raise click.UsageError("--name is for one account at a time.")
 
     async def use(store: Store, _settings: Settings) -> list[StoredAccount]:
-        return list(await store.accounts.details())
-
-    found = with_store(use)
-    rows = [
-        (
-            each.account.id,
-            each.account.name,
-            each.account.kind.value,
-            each.account.plan or "",
-            _state(each, now=SystemClock().now()),
+        stored = await store.accounts.details()
+        found = (
+            [account_named(each, stored) for each in names]
+            if names
+            else filtered(stored, groups=in_groups or (), tags=with_tags or ())
         )
-        for each in found
-    ]
-    lines = table(("ID", "NAME", "KIND", "PLAN", "STATE"), rows) if rows else ["No accounts."]
-    answer([_shown(each) for each in found], as_json=as_json, lines=lines)
+        await _change(store, found, chosen, hidden=as_json)
+        return found
+
+    changed = with_store(use)
+    if not changed:
+        raise click.ClickException("There is no such account.")
+    ids = [each.account.id for each in changed]
+    said = f"Changed {', '.join(given(chosen))} of {len(ids)} account{'s' * (len(ids) > 1)}."
+    answer({"changed": len(ids), "ids": ids}, as_json=as_json, lines=[said])
 
 
 @accounts.command()
@@ -185,6 +283,20 @@ def export(*, names: tuple[str, ...], everything: bool, output: Path | None) -> 
     deliver(entries, output)
 
 
+async def _change(
+    store: Store, found: Sequence[StoredAccount], changes: AccountChanges, *, hidden: bool
+) -> None:
+    """Change many in batches, so that a running gateway's own writes come in between."""
+    ids = [each.account.id for each in found]
+    with click.progressbar(
+        length=len(ids), label="Changing", file=sys.stderr, hidden=hidden or len(ids) <= _BATCH
+    ) as bar:
+        for start in range(0, len(ids), _BATCH):
+            batch = ids[start : start + _BATCH]
+            await store.accounts.update_all(batch, changes, at=SystemClock().now())
+            bar.update(len(batch))
+
+
 def _plain_url(text: str) -> str:
     try:
         return url("http", "https")(text)
@@ -192,57 +304,4 @@ def _plain_url(text: str) -> str:
         raise click.UsageError("--base-url takes an http:// or https:// URL, no query.") from None
 
 
-def _added(added: Added) -> dict[str, object]:
-    account = added.account
-    return {
-        "id": account.id,
-        "name": account.name,
-        "created": added.created,
-        "credential_kept": added.credential_kept,
-    }
-
-
-def _sentence(added: Added) -> str:
-    if added.created:
-        return f"Added {added.account.name} ({added.account.id})."
-    what = "its own credential is fresher" if added.credential_kept else "credential replaced"
-    return f"{added.account.name} ({added.account.id}) was there already: {what}."
-
-
-def _state(found: StoredAccount, *, now: float) -> str:
-    account = found.account
-    if found.damaged:
-        return "damaged: its secrets do not open"
-    if not account.enabled:
-        return "disabled"
-    if found.dead:
-        return f"log in again ({found.refused_code})"
-    return _credential_state(account.credential, now=now)
-
-
-def _credential_state(credential: Credential, *, now: float) -> str:
-    if credential.expires_at is None:
-        return "good"
-    if not credential.access_token:
-        return "waits for its first renewal"
-    day = datetime.fromtimestamp(credential.expires_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    if credential.expires_at > now:
-        return f"good until {day}"
-    return f"due for renewal since {day}" if credential.renewable else f"expired {day}"
-
-
-def _shown(found: StoredAccount) -> dict[str, object]:
-    account = found.account
-    same = ("id", "name", "kind", "base_url", "chatgpt_account_id", "email", "plan", "fedramp",
-            "enabled", "priority", "concurrency_max", "models")  # fmt: skip
-    return {name: getattr(account, name) for name in same} | {
-        "expires_at": account.credential.expires_at,
-        "renewable": account.credential.renewable,
-        "generation": account.credential.generation,
-        "proxy": account.proxy_url is not None,
-        "created_at": found.created_at,
-        "renewed_at": found.renewed_at,
-        "refused_code": found.refused_code,
-        "dead": found.dead,
-        "damaged": found.damaged,
-    }
+accounts.add_command(login)

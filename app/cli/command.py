@@ -21,6 +21,7 @@ from app.domain.enrolment import StoredAccount
 from app.environment import SettingsError
 from app.errors import GatewayError
 from app.settings import Settings
+from app.store.keys import StoredKey
 from app.store.store import Store
 
 T = TypeVar("T")
@@ -90,18 +91,26 @@ async def one_account(store: Store, name: str) -> StoredAccount:
         click.ClickException: There is none, or more than one.
     """
     exact = await store.accounts.find(AccountId(name))
-    if exact is not None:
-        return exact
-    found = [
-        each
-        for each in await store.accounts.details()
-        if each.account.name == name
-        or (len(name) >= _ID_CHARS_MIN and each.account.id.startswith(name))
-    ]
-    if len(found) != 1:
-        what = "No account" if not found else f"More than one account ({len(found)})"
-        raise click.ClickException(f"{what} has the id or name {name!r}.")
-    return found[0]
+    return exact or account_named(name, await store.accounts.details())
+
+
+def account_named(name: str, found: Sequence[StoredAccount]) -> StoredAccount:
+    """Return the one of `found` that has this id, the beginning of this id, or this name.
+
+    Raises:
+        click.ClickException: There is none, or more than one.
+    """
+    return _only("account", name, [(each.account.id, each.account.name, each) for each in found])
+
+
+async def one_key(store: Store, name: str) -> StoredKey:
+    """Return the key that has this id, the beginning of this id, or this name.
+
+    Raises:
+        click.ClickException: There is none that works, or more than one.
+    """
+    found = await store.keys.list()
+    return _only("key", name, [(each.caller.id, each.caller.name, each) for each in found])
 
 
 def answer(value: object, *, as_json: bool, lines: list[str]) -> None:
@@ -119,3 +128,15 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in [head, *rows]
     ]
+
+
+def _only(noun: str, name: str, found: Sequence[tuple[str, str, T]]) -> T:
+    matching = [each for known, _, each in found if known == name] or [
+        each
+        for known, called, each in found
+        if called == name or (len(name) >= _ID_CHARS_MIN and known.startswith(name))
+    ]
+    if len(matching) != 1:
+        what = f"No {noun}" if not matching else f"More than one {noun} ({len(matching)})"
+        raise click.ClickException(f"{what} has the id or name {name!r}.")
+    return matching[0]

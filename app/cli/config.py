@@ -5,6 +5,7 @@ import inspect
 from itertools import pairwise
 
 import click
+from msgspec import Struct
 
 from app.cli.command import answer, json_option
 from app.settings import VARIABLES, Settings, misspelt
@@ -28,7 +29,7 @@ def check(*, as_json: bool) -> None:
 @json_option
 def schema(*, as_json: bool) -> None:
     """List every variable with its default, what it takes and what it means."""
-    meanings = field_meanings()
+    meanings = field_meanings(Settings)
     defaults = Settings()
     shown: list[dict[str, object]] = [
         {
@@ -50,14 +51,14 @@ def schema(*, as_json: bool) -> None:
     answer(shown, as_json=as_json, lines=lines)
 
 
-def field_meanings() -> dict[str, str]:
-    """Return the docstring under each field of `Settings`, on one line.
+def field_meanings(struct: type[Struct]) -> dict[str, str]:
+    """Return the docstring under each field of a struct, on one line.
 
     They are read from the source, so that they stand where a reader of the code looks for them.
     """
     statements = [
         statement
-        for each in ast.parse(inspect.getsource(Settings)).body
+        for each in ast.parse(inspect.getsource(struct)).body
         if isinstance(each, ast.ClassDef)
         for statement in each.body
     ]

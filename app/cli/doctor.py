@@ -18,8 +18,9 @@ from app.cli.probing import Probe, reach
 from app.clock import SystemClock
 from app.environment import SettingsError
 from app.errors import StateError
-from app.settings import Settings
+from app.settings import Driver, Settings
 from app.store.inspection import inspect
+from app.store.store import database_name
 
 _SPARE_DESCRIPTORS = 256
 _SKEW_S_MAX = 60
@@ -108,7 +109,9 @@ def _descriptors(settings: Settings) -> Check:
 
 
 def _data_dir(settings: Settings) -> Check:
-    path = settings.sqlite_path.parent
+    # Where the rows are not in Postgres, and the journal of what was used in any case.
+    sqlite = settings.database_driver is Driver.SQLITE
+    path = settings.sqlite_path.parent if sqlite else settings.data_dir
     if not path.exists():
         return Check("data directory", Verdict.OK, f"{path} will be made at the first start")
     if not os.access(path, os.W_OK | os.X_OK):
@@ -133,8 +136,9 @@ async def _database(settings: Settings) -> list[Check]:
         found = await inspect(settings)
     except StateError as error:
         return [Check("database", Verdict.FAIL, "it can't be used", error.message)]
+    name = database_name(settings)
     if not found.exists:
-        return [Check("database", Verdict.OK, "it will be made at the first start")]
+        return [Check("database", Verdict.OK, f"{name} will be made at the first start")]
     if not found.schema_current:
         return [
             Check(
@@ -153,7 +157,8 @@ async def _database(settings: Settings) -> list[Check]:
                 "`codex2api accounts list` shows which; add those again.",
             )
         ]
-    return [Check("database", Verdict.OK, f"{found.accounts} accounts, and the key opens them")]
+    fine = f"{name} has {found.accounts} accounts, and the key opens them"
+    return [Check("database", Verdict.OK, fine)]
 
 
 def _port(settings: Settings) -> Check:

@@ -59,7 +59,6 @@ def _entry(account: Account, tokens: dict[str, Secret | None]) -> dict[str, obje
             "name": account.name,
             "base_url": account.base_url,
             "api_key": plain.get("access_token"),
-            "models": account.models,
         }
     else:
         entry = {
@@ -72,4 +71,18 @@ def _entry(account: Account, tokens: dict[str, Secret | None]) -> dict[str, obje
         if account.credential.expires_at:
             ends_at = datetime.fromtimestamp(account.credential.expires_at, UTC)
             entry["expired"] = ends_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    entry |= _settings(account)
     return {name: value for name, value in entry.items() if value is not None}
+
+
+def _settings(account: Account) -> dict[str, object]:
+    """Return what its operator decided of an account; None where that is nothing."""
+    return {
+        "enabled": None if account.enabled else False,
+        "priority": account.priority,
+        "concurrency_max": account.concurrency_max,
+        "models": account.models or None,
+        "groups": account.groups or None,
+        "tags": account.tags or None,
+        "pause_at": account.pause_at,
+    }

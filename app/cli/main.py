@@ -8,8 +8,12 @@ from app.cli.command import Commands
 from app.cli.config import config
 from app.cli.db import db
 from app.cli.doctor import doctor
+from app.cli.imports import imports
 from app.cli.keys import keys
+from app.cli.pool import pool
+from app.cli.secrets import secrets
 from app.cli.serve import serve
+from app.cli.settings import runtime_settings
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,9 +21,12 @@ from app.cli.serve import serve
 def main() -> None:
     """One address in front of many Codex accounts, OpenAI keys and compatible upstreams.
 
-    Configured by environment variables; `codex2api config schema` lists them.
+    Configured by environment variables, which `codex2api config schema` lists; what may change
+    while it runs is in the database, and `codex2api settings show` lists that.
     """
 
 
-for command in (accounts, config, db, doctor, keys, serve):
+for command in (
+    accounts, config, db, doctor, imports, keys, pool, runtime_settings, secrets, serve,
+):  # fmt: skip
     main.add_command(command)

@@ -17,8 +17,9 @@ class Dialect(StrEnum):
 class Call(Struct, frozen=True):
     """One request of a caller, translated to Responses and encoded.
 
-    `id` is the request id that the caller sees. `model` is the upstream's name of the model.
-    `headers` are the caller's own client headers that may travel upstream.
+    `id` is the request id that the caller sees, and may be the caller's own; `uid` is ours and
+    never comes again. `model` is the upstream's name of the model. `headers` are the caller's own
+    client headers that may travel upstream.
     """
 
     id: str
@@ -42,3 +43,11 @@ class Call(Struct, frozen=True):
     """The body is in the Responses Lite form, which travels with a marker header."""
     codex_route: bool = False
     """The call came in on a Codex route: the caller understands private events."""
+    uid: str = ""
+    """Names the call in the books: its worker's incarnation and a number, both in hex."""
+    asked_model: str = ""
+    """The caller's name of the model."""
+    stream: bool = False
+    """The caller hears the reply as it comes, not all at once."""
+    tier: str | None = None
+    """The service tier that was asked for."""

@@ -1,8 +1,106 @@
-"""What it takes to add an account or change one: values on their way into the store."""
+"""What it takes to add or change an account or a key: values on their way into the store.
+
+Names of groups and tags have one form, made by `labels`, so that two accounts that are in the
+same groups have equal values there.
+"""
+
+from collections.abc import Iterable
+from ipaddress import ip_network
 
 from msgspec import UNSET, Struct, UnsetType
 
 from app.domain.account import Account, AccountKind, Secret
+from app.domain.call import Dialect
+from app.errors import InvalidRequest
+
+LABEL_CHARS_MAX = 64
+LABELS_MAX = 32
+PRIORITY_MAX = 1_000_000
+"""The bound on both sides of 0."""
+CONCURRENCY_MAX = 10_000
+LIMIT_MAX = 10**15
+"""Of a key's limits; as nano-dollars it is a million dollars."""
+ENDPOINTS = tuple(sorted(dialect.value for dialect in Dialect))
+"""Families of endpoints, one for each API that callers speak."""
+_MONEY = ("day_nusd", "month_nusd")
+
+
+def labels(names: Iterable[str], *, param: str) -> tuple[str, ...]:
+    """Return names of groups or tags as they are kept: trimmed, each once, in order.
+
+    Raises:
+        InvalidRequest: A name has a wrong form, or there are too many; `param` says which field.
+    """
+    found = tuple(sorted({_label(name, param) for name in names}))
+    if len(found) > LABELS_MAX:
+        raise InvalidRequest(f"{param}: {len(found)} names, at most {LABELS_MAX}.", param=param)
+    return found
+
+
+def _label(name: str, param: str) -> str:
+    label = name.strip()
+    if not label:
+        raise InvalidRequest(f"{param}: a name must not be empty.", param=param)
+    if len(label) > LABEL_CHARS_MAX:
+        raise InvalidRequest(
+            f"{param}: {label[:LABEL_CHARS_MAX]!r}... is longer than {LABEL_CHARS_MAX} characters.",
+            param=param,
+        )
+    if "," in label or not label.isprintable():
+        raise InvalidRequest(
+            f"{param}: {label!r} has a comma or a character that can't be shown.", param=param
+        )
+    return label
+
+
+def endpoints(names: Iterable[str], *, param: str) -> tuple[str, ...]:
+    """Return names of endpoint families as they are kept: each once, in order.
+
+    Raises:
+        InvalidRequest: There is no such family.
+    """
+    found = tuple(sorted({name.strip() for name in names}))
+    for name in found:
+        if name not in ENDPOINTS:
+            raise InvalidRequest(
+                f"{param}: {name[:LABEL_CHARS_MAX]!r} is none of {', '.join(ENDPOINTS)}.",
+                param=param,
+            )
+    return found
+
+
+def networks(names: Iterable[str], *, param: str) -> tuple[str, ...]:
+    """Return networks as they are kept: in CIDR form, each once, in order.
+
+    Raises:
+        InvalidRequest: One is no address and no network, or there are too many.
+    """
+    found = tuple(sorted({_network(name.strip(), param) for name in names}))
+    if len(found) > LABELS_MAX:
+        raise InvalidRequest(f"{param}: {len(found)} networks, at most {LABELS_MAX}.", param=param)
+    return found
+
+
+def _network(text: str, param: str) -> str:
+    try:
+        return str(ip_network(text, strict=False))
+    except ValueError:
+        raise InvalidRequest(
+            f"{param}: {text[:LABEL_CHARS_MAX]!r} is no address and no network such as 10.0.0.0/8.",
+            param=param,
+        ) from None
+
+
+def limit(value: int | None, *, param: str) -> int | None:
+    """Return a limit of a key as it is kept; None is none.
+
+    Raises:
+        InvalidRequest: It is negative or absurd, or would let nobody in at all.
+    """
+    least = 0 if param in _MONEY else 1
+    if value is not None and not least <= value <= LIMIT_MAX:
+        raise InvalidRequest(f"{param}: {value} is not from {least} to {LIMIT_MAX}.", param=param)
+    return value
 
 
 class Enrolment(Struct, frozen=True, kw_only=True):
@@ -29,6 +127,9 @@ class Enrolment(Struct, frozen=True, kw_only=True):
     priority: int = 0
     concurrency_max: int = 32
     models: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    pause_at: float | None = None
 
 
 class Added(Struct, frozen=True):
@@ -53,6 +154,27 @@ class AccountChanges(Struct, frozen=True, kw_only=True):
     concurrency_max: int | UnsetType = UNSET
     models: tuple[str, ...] | UnsetType = UNSET
     plan: str | UnsetType | None = UNSET
+    groups: tuple[str, ...] | UnsetType = UNSET
+    tags: tuple[str, ...] | UnsetType = UNSET
+    pause_at: float | UnsetType | None = UNSET
+
+
+class KeyChanges(Struct, frozen=True, kw_only=True):
+    """What to change of a caller's key; `UNSET` leaves a field as it is."""
+
+    name: str | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    expires_at: float | UnsetType | None = UNSET
+    models: tuple[str, ...] | UnsetType = UNSET
+    groups: tuple[str, ...] | UnsetType = UNSET
+    tags: tuple[str, ...] | UnsetType = UNSET
+    endpoints: tuple[str, ...] | UnsetType = UNSET
+    networks: tuple[str, ...] | UnsetType = UNSET
+    requests_per_minute: int | UnsetType | None = UNSET
+    tokens_per_minute: int | UnsetType | None = UNSET
+    concurrency_max: int | UnsetType | None = UNSET
+    day_nusd: int | UnsetType | None = UNSET
+    month_nusd: int | UnsetType | None = UNSET
 
 
 class Identity(Struct, frozen=True):
@@ -81,8 +203,15 @@ class StoredAccount(Struct, frozen=True):
 
 
 class AccountEvent(Struct, frozen=True):
-    """Something that happened to an account's row, for people."""
+    """Something that happened to an account's row, for people.
+
+    `code` is how a renewal ended, `next_at` when it is tried again, as planned then. Equal
+    failures in a row are one event: `count` of them, the last one `at`.
+    """
 
     at: float
     kind: str
     detail: str
+    code: str | None = None
+    next_at: float | None = None
+    count: int = 1

@@ -4,11 +4,14 @@ It lives in the store, arrives whole and replaces the old value in a single assi
 that is read before the store can be opened is `app.settings` instead.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import fields
 
+from app.domain.price import Price
 from app.limits import Limits
 
 _DEFAULTS = Limits()
@@ -17,6 +20,7 @@ Seconds = Annotated[float, Meta(ge=1, le=3600)]
 Attempts = Annotated[int, Meta(ge=1, le=10)]
 Model = Annotated[str, Meta(min_length=1, max_length=128)]
 Group = Annotated[str, Meta(min_length=1, max_length=64)]
+Days = Annotated[int, Meta(ge=1, le=1825)]
 Share = Annotated[float, Meta(gt=0, le=1)]
 
 
@@ -43,6 +47,15 @@ class Explain(StrEnum):
     ALL = "all"
 
 
+class OnDisconnect(StrEnum):
+    """What becomes of a stream whose caller has left."""
+
+    CANCEL = "cancel"
+    """It ends at once; what it has used is estimated."""
+    FINISH = "finish"
+    """It is read on for up to half a minute, so that the upstream may say what it used."""
+
+
 class RuntimeSettings(Struct, frozen=True, kw_only=True):
     """The operator's choices; the defaults serve a pool of any size well."""
 
@@ -65,3 +78,37 @@ class RuntimeSettings(Struct, frozen=True, kw_only=True):
     """Accounts tried for one call."""
     model_aliases: Annotated[dict[Model, Model], Meta(max_length=1_000)] = {}
     """Names that callers use for models: alias to the model that is asked for upstream."""
+    on_disconnect: OnDisconnect = OnDisconnect.CANCEL
+    """What becomes of a stream whose caller leaves: `cancel` spares the account, `finish` goes on
+    for up to 30 s so that usage is counted, not estimated, and holds the account for as long."""
+    prices: Annotated[dict[Model, Price], Meta(max_length=1_000)] = {}
+    """What models cost, where the built-in price is not right or missing: a model's name upstream,
+    or one with `*`, to dollars for a million tokens."""
+    log_days: Days = 30
+    """How long single requests are kept; the sums over them are kept longer."""
+    hours_days: Annotated[int, Meta(ge=3, le=1825)] = 90
+    """How long the sums by hours are kept; those by days are kept for five years."""
+
+
+_WORDS: Mapping[str, type[StrEnum]] = {
+    field.name: field.type
+    for field in fields(RuntimeSettings)
+    if isinstance(field.type, type) and issubclass(field.type, StrEnum)
+}
+
+
+def without_unknown_words(
+    document: Mapping[str, object],
+) -> tuple[dict[str, object], dict[str, str]]:
+    """Return a stored document without the words that are no choice here, and those words by field.
+
+    Versions come and go with names of strategies; what one of them stored must not keep another
+    from starting, so such a field is as if it had never been chosen.
+    """
+    unknown = {
+        name: word
+        for name, word in document.items()
+        if name in _WORDS and isinstance(word, str) and word not in set(_WORDS[name])
+    }
+    known = {name: value for name, value in document.items() if name not in unknown}
+    return known, unknown

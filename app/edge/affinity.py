@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import Final
 from uuid import UUID
 
+from app.dialects.responses.encrypted import Sealed
 from app.domain.caller import KeyId
 
 SESSION_HEADERS: Final = (
@@ -56,9 +57,14 @@ def session_key(
     return f"{caller_id}:session:{_digest(cache_key.encode('utf-8', 'surrogatepass'))}"
 
 
-def owner_keys(fingerprints: tuple[str, ...], caller_id: KeyId) -> tuple[str, ...]:
+def owner_keys(items: tuple[Sealed, ...], caller_id: KeyId) -> tuple[str, ...]:
     """Return the names of a request's encrypted items in our own tables."""
-    return tuple(f"{caller_id}:{fingerprint}" for fingerprint in fingerprints)
+    return tuple(f"{caller_id}:{item.fingerprint}" for item in items)
+
+
+def bound_keys(items: tuple[Sealed, ...], caller_id: KeyId) -> tuple[str, ...]:
+    """Return the names of those that the request is nothing without."""
+    return tuple(f"{caller_id}:{item.fingerprint}" for item in items if item.bound)
 
 
 def _salt(caller_id: KeyId) -> bytes:

@@ -56,6 +56,7 @@ class ModelsRoute:
                 headers.append((b"allow", b"GET, HEAD"))
                 raise MethodNotAllowed(f"{head.method} is not allowed here: use GET.")
             caller = self._guard.identify(head.key)
+            self._guard.admit_from(caller, scope)
             query = scope["query_string"]
             if codex or b"client_version=" in query:
                 status, more, body = await self._manifest(head, caller, _client_version(query))

@@ -6,12 +6,14 @@ from secrets import token_hex
 from msgspec import structs
 
 from app.dialects.chat.errors import error_body, error_event
+from app.dialects.chat.options import service_tier
 from app.dialects.chat.replies import ChatFold, ChatStream
 from app.dialects.chat.requests import ChatCall, decode, to_responses
 from app.domain.call import Call, Dialect
 from app.edge.affinity import isolated, isolated_headers, session_key
 from app.edge.dataplane import Asked, Plan
 from app.edge.models import Models
+from app.edge.seed import seed_key
 from app.errors import GatewayError
 from app.relay.reply import Batch
 from app.wire.headers import request_headers
@@ -31,7 +33,7 @@ class ChatSpeaker:
     def plan(self, asked: Asked) -> Plan:
         """Return what a chat request comes down to."""
         caller = asked.caller
-        peek(asked.body)
+        seen = peek(asked.body)
         request = decode(asked.body)
         resolved = self._models.resolve(request.model, caller)
         if resolved.effort is not None and request.reasoning_effort is None:
@@ -43,6 +45,9 @@ class ChatSpeaker:
             efforts=resolved.efforts,
             cache_key=isolated(cache_key, caller.id) if cache_key else None,
         )
+        session = session_key(asked.head.raw, cache_key, caller.id)
+        if session is None:
+            session = seed_key(resolved.model, None, seen.fields.get("messages"), caller.id)
         call = Call(
             id=asked.head.request_id,
             caller_id=caller.id,
@@ -50,13 +55,20 @@ class ChatSpeaker:
             model=resolved.model,
             body=chat.body,
             headers=isolated_headers(request_headers(asked.head.raw), caller.id),
-            session_key=session_key(asked.head.raw, cache_key, caller.id),
+            session_key=session,
+            groups=caller.groups,
+            tags=caller.tags,
+            uid=asked.uid,
+            asked_model=request.model,
+            stream=chat.stream,
+            tier=service_tier(request),
         )
         answer_id, created_at = f"chatcmpl-{token_hex(12)}", int(self._now())
         chat = structs.replace(chat, body=b"")
         return Plan(
             call=call,
             stream=chat.stream,
+            output_tokens_max=request.max_completion_tokens or request.max_tokens,
             lane=lambda: ChatLane(chat, id=answer_id, created_at=created_at),
             whole=lambda: WholeChat(chat, id=answer_id, created_at=created_at),
         )

@@ -13,20 +13,24 @@ from typing import Final, Protocol, cast
 from litestar.types import HTTPScope, Receive, Scope, Send
 from msgspec import Struct, structs
 
+from app.allowance.book import Ticket
 from app.domain.call import Call, Dialect
 from app.domain.caller import Caller
 from app.edge.guards import Guard
 from app.edge.inflight import InFlight, Place
 from app.edge.request import Head, Upload, read_head
 from app.edge.streaming import CLOSE, Downstream, Headers, Pace
-from app.errors import GatewayError, MethodNotAllowed, PayloadTooLarge, UpstreamRefused
+from app.edge.till import Till
+from app.errors import GatewayError, MethodNotAllowed, UpstreamError, UpstreamRefused
 from app.ports import CallObserver, Clock
 from app.relay.relay import Relay
-from app.relay.reply import Batch
+from app.relay.reply import Batch, Reply
+from app.usage.accountant import Ended
 from app.wire.headers import response_headers
 
 logger = logging.getLogger(__name__)
 
+OK: Final = "ok"
 JSON: Final = (b"content-type", b"application/json")
 ALLOW: Final = (b"allow", b"POST")
 RETRY_HINT_MAX_S: Final = 120.0
@@ -34,6 +38,10 @@ RETRY_HINT_MAX_S: Final = 120.0
 LINGER_S: Final = 10.0
 LINGER_BYTES_MAX: Final = 256 << 20
 """What a caller may still send, and for how long, after an early answer."""
+LEFT: Final = "caller_left"
+"""What is written down of a call whose caller did not stay for the end."""
+LEFT_MAX: Final = 200
+"""Calls that go on at a time although their callers have left; further ones end at once."""
 
 
 class Lane(Protocol):
@@ -66,6 +74,8 @@ class Plan(Struct):
     stream: bool
     lane: Callable[[], Lane]
     whole: Callable[[], WholeReply]
+    output_tokens_max: int | None = None
+    """How long an answer the caller has asked for at most; not every upstream heeds it."""
 
 
 class Asked(Struct, frozen=True):
@@ -74,6 +84,7 @@ class Asked(Struct, frozen=True):
     head: Head
     caller: Caller
     body: bytes
+    uid: str = ""
 
 
 class Speaker(Protocol):
@@ -95,15 +106,18 @@ class Bounds(Struct, frozen=True):
     body_bytes_max: int
     body_read_timeout_s: float
     pace: Pace
+    patience_s: Callable[[], float] = float
+    """How long a stream goes on whose caller has left, to learn what it uses; asked each time."""
 
 
 class DataPlane:
     """What the data-plane routes of one worker share."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only, the parts that compose brings together
         self,
         *,
         guard: Guard,
+        till: Till,
         relay: Relay,
         in_flight: InFlight,
         clock: Clock,
@@ -111,6 +125,8 @@ class DataPlane:
         bounds: Bounds,
     ) -> None:
         self.guard = guard
+        self._till = till
+        self._left = 0
         self.clock = clock
         self._relay = relay
         self._in_flight = in_flight
@@ -120,7 +136,7 @@ class DataPlane:
     async def serve(self, speaker: Speaker, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request of `speaker`'s dialect, exactly once, whatever happens."""
         downstream = Downstream(receive, send, pace=self._bounds.pace, closing=self._closing)
-        run = _Run(speaker, downstream, self.clock.monotonic())
+        run = _Run(speaker, downstream, self.clock)
         try:
             await self._answer(run, scope, receive)
         except asyncio.CancelledError:
@@ -136,10 +152,25 @@ class DataPlane:
             await run.upload.discard(bytes_max=LINGER_BYTES_MAX, timeout_s=LINGER_S)
 
     def _note(self, run: "_Run") -> None:
-        """Tell how it went: to the metrics, and to the log of whoever wants a line a call."""
+        """Tell how it went: to the books, to the metrics, and to whoever wants a line a call."""
         dialect, call = run.speaker.dialect, run.plan.call if run.plan else None
         status = 499 if run.downstream.gone else run.downstream.status
         seconds = self.clock.monotonic() - run.started_at
+        if run.caller is not None and run.uid:
+            code = LEFT if status == 499 and run.code == OK else run.code
+            ended = Ended(
+                uid=run.uid,
+                at=run.at,
+                request_id=run.id,
+                caller_id=run.caller.id,
+                dialect=dialect,
+                call=call,
+                status=status,
+                code=code,
+                first_event_s=run.first_event_s,
+                seconds=seconds,
+            )
+            self._till.close(run.ticket, ended)
         self._observer.call(dialect, call, status, run.code, seconds)
         if logger.isEnabledFor(logging.DEBUG):
             said: dict[str, object] = {"request_id": run.id, "dialect": dialect.value}
@@ -150,10 +181,21 @@ class DataPlane:
         try:
             await self._run(run, scope, receive)
         except GatewayError as error:
-            await run.refuse(error)
+            await self._refuse(run, error)
         except Exception:
             logger.exception("a call failed inside the gateway", extra={"request_id": run.id})
-            await run.refuse(GatewayError("The gateway failed; this is a defect of it."))
+            defect = GatewayError("The gateway failed; this is a defect of it.")
+            await self._refuse(run, defect)
+
+    async def _refuse(self, run: "_Run", error: GatewayError) -> None:
+        self._tell_limits(run)
+        await run.refuse(error)
+
+    def _tell_limits(self, run: "_Run") -> None:
+        """Let the answer say what is left to its caller, if that is limited."""
+        if run.caller is not None and not run.told:
+            run.told = True
+            run.downstream.headers += self._till.headers(run.caller)
 
     async def _run(self, run: "_Run", scope: Scope, receive: Receive) -> None:
         head = read_head(cast("HTTPScope", scope))
@@ -164,15 +206,21 @@ class DataPlane:
         if head.method != "POST":
             raise MethodNotAllowed(f"{head.method} is not allowed here: use POST.")
         caller = self.guard.identify(head.key)
+        self.guard.admit_from(caller, cast("HTTPScope", scope))
+        self.guard.admit_to(caller, run.speaker.dialect.value)
         place = self._in_flight.enter()
         try:
+            run.uid, run.caller = self._till.open(), caller
+            run.ticket = self._till.enter(caller)
             body = await upload.read(
                 bytes_max=self._bounds.body_bytes_max,
                 timeout_s=self._bounds.body_read_timeout_s,
                 hold=place.hold,
             )
-            plan = run.plan = run.speaker.plan(Asked(head, caller, body))
+            plan = run.plan = run.speaker.plan(Asked(head, caller, body, run.uid))
             del body
+            self._till.reserve(run.ticket, plan.call, plan.output_tokens_max)
+            self._tell_limits(run)
             run.downstream.watch()
             if plan.stream:
                 await self._stream(plan, run, place)
@@ -189,19 +237,39 @@ class DataPlane:
         # The stream may last for minutes, and nobody will ask again what was asked.
         plan.call = structs.replace(plan.call, body=b"")
         place.release()
-        self._observer.stream_began(plan.call, self.clock.monotonic() - run.started_at)
+        run.first_event_s = self.clock.monotonic() - run.started_at
+        self._observer.stream_began(plan.call, run.first_event_s)
+        downstream.patience = self._patience_s
         try:
-            lane = run.lane = plan.lane()
-            headers = response_headers(reply.headers, codex_route=plan.call.codex_route)
-            await downstream.start(headers)
-            while (batch := await reply.read()) is not None:
-                data = lane.feed(batch)
-                if data:
-                    await downstream.write(data)
-            await downstream.end(lane.finish())
+            await self._pass_on(reply, plan, run)
         finally:
+            if downstream.stayed:
+                self._left -= 1
             self._observer.stream_ended()
             await reply.close()
+
+    async def _pass_on(self, reply: Reply, plan: Plan, run: "_Run") -> None:
+        """Say the reply as it comes, to its end."""
+        downstream = run.downstream
+        lane = run.lane = plan.lane()
+        headers = response_headers(reply.headers, codex_route=plan.call.codex_route)
+        await downstream.start(headers)
+        while (batch := await reply.read()) is not None:
+            if downstream.gone:
+                continue
+            data = lane.feed(batch)
+            if data:
+                await downstream.write(data)
+        if reply.failed is not None:
+            run.code = reply.failed.code or UpstreamError.code
+        if not downstream.gone:
+            await downstream.end(lane.finish())
+
+    def _patience_s(self) -> float:
+        """Return how long a stream may go on whose caller is just leaving."""
+        patience_s = self._bounds.patience_s() if self._left < LEFT_MAX else 0.0
+        self._left += bool(patience_s)
+        return patience_s
 
     def _closing(self) -> bool:
         """Tell whether connections are to end with the answer: this worker is going away."""
@@ -211,17 +279,40 @@ class DataPlane:
 class _Run:
     """The state of one request while it is answered."""
 
-    __slots__ = ("code", "downstream", "id", "lane", "plan", "speaker", "started_at", "upload")
+    __slots__ = (
+        "at",
+        "caller",
+        "code",
+        "downstream",
+        "first_event_s",
+        "id",
+        "lane",
+        "plan",
+        "speaker",
+        "started_at",
+        "ticket",
+        "told",
+        "uid",
+        "upload",
+    )
 
-    def __init__(self, speaker: Speaker, downstream: Downstream, started_at: float) -> None:
+    def __init__(self, speaker: Speaker, downstream: Downstream, clock: Clock) -> None:
         self.speaker = speaker
         self.downstream = downstream
-        self.started_at = started_at
+        self.at = clock.now()
+        self.started_at = clock.monotonic()
         self.id = ""
-        self.code = "ok"
+        self.uid = ""
+        """Its name in the books; empty as long as nothing of it is written down."""
+        self.code = OK
+        self.caller: Caller | None = None
+        self.ticket: Ticket | None = None
+        self.told = False
+        """The answer's headers say what is left to the caller."""
         self.upload: Upload | None = None
         self.plan: Plan | None = None
         self.lane: Lane | None = None
+        self.first_event_s: float | None = None
 
     def name(self, head: Head) -> None:
         """Give the request its id; every answer carries it."""
@@ -244,7 +335,7 @@ class _Run:
             return
         status = error.status
         # The Codex CLI sends a body that was refused with 413 five times more.
-        if isinstance(error, PayloadTooLarge) and speaker.codex_route:
+        if status == 413 and speaker.codex_route:
             status = 400
         headers = error_headers(error)
         if isinstance(error, MethodNotAllowed):
@@ -268,7 +359,11 @@ def error_headers(error: GatewayError) -> Headers:
     headers: Headers = [JSON]
     if not isinstance(error, UpstreamRefused):
         headers.append((b"x-codex2api-reason", error.code.encode("latin-1", "replace")))
-    if error.retry_after_s is not None:
+    if error.retry_after_s is None:
+        if error.status == 409:
+            # The SDKs send again what was refused with a 409, unless they are told otherwise.
+            headers.append((b"x-should-retry", b"false"))
+    else:
         seconds = max(1, ceil(error.retry_after_s))
         headers.append((b"retry-after", b"%d" % seconds))
         if error.retry_after_s > RETRY_HINT_MAX_S:

@@ -1,6 +1,13 @@
-"""Who is asking: a presented key to a caller, from memory."""
+"""Who is asking, and whether this, from there: a presented key to a caller, from memory."""
+
+import ipaddress
+from collections.abc import Sequence
+from functools import lru_cache
+
+from litestar.types import HTTPScope
 
 from app.domain.caller import Caller, KeyId
+from app.edge.origin import Network, origin, within
 from app.errors import CallerError, NotAllowed, Unauthenticated
 from app.ports import Callers, Clock
 
@@ -10,10 +17,19 @@ ANONYMOUS = Caller(KeyId("anonymous"), "anonymous")
 class Guard:
     """Lets callers in. Costs the same for an unknown key as for a revoked one."""
 
-    def __init__(self, *, callers: Callers, clock: Clock, allow_anonymous: bool) -> None:
+    def __init__(
+        self,
+        *,
+        callers: Callers,
+        clock: Clock,
+        allow_anonymous: bool,
+        trusted_proxies: Sequence[Network] = (),
+    ) -> None:
+        """Take the networks of proxies that are believed when they say who asks them."""
         self._callers = callers
         self._clock = clock
         self._allow_anonymous = allow_anonymous
+        self._trusted_proxies = trusted_proxies
 
     def identify(self, key: str | None) -> Caller:
         """Return the caller whose key this is.
@@ -50,3 +66,34 @@ class Guard:
         """
         if not caller.may_use(model):
             raise NotAllowed(f"This API key may not use the model '{model}'.", param="model")
+
+    def admit_from(self, caller: Caller, scope: HTTPScope) -> None:
+        """Let the caller ask from where it asks.
+
+        Raises:
+            NotAllowed: Its key has a list of networks, and this address is in none of them.
+        """
+        if not caller.networks:
+            return
+        address = origin(scope, self._trusted_proxies)
+        if address is None or not within(address, _networks(caller.networks)):
+            shown = address or "an address that can't be told"
+            raise NotAllowed(
+                f"This API key may not be used from {shown}.", code="network_not_allowed"
+            )
+
+    def admit_to(self, caller: Caller, endpoint: str) -> None:
+        """Let the caller use an endpoint.
+
+        Raises:
+            NotAllowed: Its key has a list of endpoints, and this is not one of them.
+        """
+        if caller.endpoints and endpoint not in caller.endpoints:
+            raise NotAllowed(
+                f"This API key may not use the endpoint '{endpoint}'.", code="endpoint_not_allowed"
+            )
+
+
+@lru_cache(maxsize=1_024)
+def _networks(names: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(name, strict=False) for name in names)

@@ -1,6 +1,6 @@
 """What operators and their machines ask: alive, ready, metrics, name and version."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from hmac import compare_digest
 from typing import Any, Final
 
@@ -22,11 +22,12 @@ Status = Response[Mapping[str, str]]
 def routes(
     *,
     in_flight: InFlight,
-    metrics: Callable[[], bytes],
+    metrics: Callable[[], Awaitable[bytes]],
     loaded: Callable[[], bool],
     metrics_token: Secret | None,
+    late: Callable[[], bool] = bool,
 ) -> list[HTTPRouteHandler]:
-    """Return the operations routes."""
+    """Return the operations routes; `late` tells whether the event loop lags too far behind."""
 
     @route("/health", http_method=READ, sync_to_thread=False)
     def health(request: AnyRequest) -> Status:
@@ -38,13 +39,12 @@ def routes(
         """Tell whether new calls are welcome: 503 from the first moment of a drain."""
         if in_flight.draining:
             return _say(request, {"status": "draining"}, status=503, connection="close")
-        if not loaded():
-            return _say(request, {"status": "starting"}, status=503)
-        return _say(request, {"status": "ready"})
+        status = "starting" if not loaded() else "late" if late() else "ready"
+        return _say(request, {"status": status}, status=200 if status == "ready" else 503)
 
-    @route("/metrics", http_method=READ, sync_to_thread=False)
-    def exposition(request: AnyRequest) -> Response[bytes]:
-        """Return this worker's metrics in Prometheus' text format."""
+    @route("/metrics", http_method=READ)
+    async def exposition(request: AnyRequest) -> Response[bytes]:
+        """Return the metrics of all workers in Prometheus' text format."""
         named = {"x-request-id": request_id(request.scope["headers"])}
         if metrics_token is not None:
             given = request.headers.get("authorization", "")
@@ -55,7 +55,7 @@ def routes(
                     b"unauthorized\n", status_code=401, media_type=MediaType.TEXT, headers=named
                 )
         # As a header: to a media type Litestar would add another charset.
-        return Response(metrics(), headers={**named, "content-type": METRICS_TYPE})
+        return Response(await metrics(), headers={**named, "content-type": METRICS_TYPE})
 
     @route("/", http_method=READ, sync_to_thread=False)
     def root(request: AnyRequest) -> Status:

@@ -6,13 +6,20 @@ import msgspec
 from msgspec import Struct
 
 from app.dialects.responses.encrypted import of_input
-from app.dialects.responses.errors import error_body, error_event
+from app.dialects.responses.errors import error_body, error_event, retryable, tells_overload
 from app.dialects.responses.replies import ResponsesFold, ResponsesStream
 from app.dialects.responses.requests import Wanted, to_upstream
 from app.domain.call import Call, Dialect
-from app.edge.affinity import isolated, isolated_headers, owner_keys, session_key
+from app.edge.affinity import (
+    bound_keys,
+    isolated,
+    isolated_headers,
+    owner_keys,
+    session_key,
+)
 from app.edge.dataplane import Asked, Plan
 from app.edge.models import Models
+from app.edge.seed import seed_key
 from app.errors import GatewayError
 from app.relay.reply import Batch
 from app.wire.codex_client import is_codex_client
@@ -51,7 +58,12 @@ class ResponsesSpeaker:
                 lite=lite,
             ),
         )
-        items = of_input(seen.fields["input"]) if seen.encrypted else ()
+        fields = seen.fields
+        items = of_input(fields["input"]) if seen.encrypted else ()
+        session = session_key(asked.head.raw, cache_key, caller.id)
+        if session is None:
+            told, turns = fields.get("instructions"), fields.get("input")
+            session = seed_key(resolved.model, told, turns, caller.id)
         call = Call(
             id=asked.head.request_id,
             caller_id=caller.id,
@@ -59,15 +71,24 @@ class ResponsesSpeaker:
             model=resolved.model,
             body=body,
             headers=isolated_headers(headers, caller.id),
-            session_key=session_key(asked.head.raw, cache_key, caller.id),
+            session_key=session,
             owner_keys=owner_keys(items, caller.id),
+            bound_keys=bound_keys(items, caller.id),
+            groups=caller.groups,
+            tags=caller.tags,
             lite=bool(lite),
             codex_route=self.codex_route,
+            uid=asked.uid,
+            asked_model=seen.model,
+            stream=seen.stream,
+            tier="priority" if seen.service_tier == "fast" else seen.service_tier,
         )
         model, codex_route = seen.model, self.codex_route
+        tokens_max = fields.get("max_output_tokens")
         return Plan(
             call=call,
             stream=seen.stream,
+            output_tokens_max=msgspec.json.decode(tokens_max) if tokens_max else None,
             lane=lambda: ResponsesLane(model=model, codex_route=codex_route),
             whole=WholeResponse,
         )
@@ -88,6 +109,8 @@ class ResponsesLane:
 
     def feed(self, batch: Batch) -> bytes:
         """Return the upstream's own bytes, or what they become on the public routes."""
+        if tells_overload(batch.raw):
+            batch = _softened(batch)
         if self._created is None:
             self._created = next((e.data for e in batch.events if _CREATED in e.data[:64]), None)
         self._last = batch.events[-1].data
@@ -121,6 +144,12 @@ class WholeResponse:
     def body(self) -> bytes:
         """Return the response object."""
         return self._fold.body()
+
+
+def _softened(batch: Batch) -> Batch:
+    """Return the events without what would end a Codex client for nothing."""
+    events = [retryable(event) for event in batch.events]
+    return Batch(b"".join(event.raw for event in events), events)
 
 
 class _Id(Struct):

@@ -5,7 +5,8 @@ Rule 2: a stream is never silent for long: after `commit_after_s` the head goes 
         whenever nothing else did for `keepalive_s`. Comments stand between events only, because
         only whole events are ever written.
 Rule 3: a caller that leaves, or that takes no byte for `send_timeout_s`, ends its call at once:
-        the task that made this object is cancelled, with `gone` set.
+        the task that made this object is cancelled, with `gone` set. One that leaves a call for
+        which there is `patience` ends it only after that; nothing is written any more.
 
 The server in front queues what `send` is given and makes it wait when the caller reads slowly,
 which in turn keeps us from reading on: that is the whole of back-pressure.
@@ -57,8 +58,10 @@ class Downstream:
         "ended",
         "gone",
         "headers",
+        "patience",
         "started",
         "status",
+        "stayed",
     )
 
     def __init__(
@@ -85,6 +88,10 @@ class Downstream:
         self.status = 0
         self.gone = False
         """The caller has left, or might as well have."""
+        self.patience: Callable[[], float] = float
+        """Asked when the caller leaves: for how many seconds its call goes on all the same."""
+        self.stayed = False
+        """The caller has left, and the call went on."""
 
     def watch(self) -> None:
         """Notice from now on when the caller leaves; its body must have been read."""
@@ -190,13 +197,24 @@ class Downstream:
     def _left(self, leaving: Any) -> None:
         if self.ended or leaving.cancelled():
             return
-        if leaving.result()["type"] == "http.disconnect":
+        if leaving.result()["type"] != "http.disconnect":
+            return
+        patience_s = self.patience()
+        if not patience_s:
             self._give_up()
+            return
+        self.gone = self.stayed = True
+        if self._beat is not None:
+            self._beat.cancel()
+        self._beat = self._loop.call_later(patience_s, self._cancel)
 
     def _give_up(self) -> None:
         if self.gone:
             return
         self.gone = True
+        self._cancel()
+
+    def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
 

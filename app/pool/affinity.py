@@ -2,17 +2,21 @@
 
 A session that stays on its account keeps the upstream's prompt cache warm, and encrypted items
 can only be read by the account that made them. Keys are already scoped to the caller's key, so
-no two callers share an entry. The oldest entry goes when the table is full.
+no two callers share an entry. The oldest entry goes when the table is full. Whether the account can
+take a call is `app.pool.pool`'s matter.
 """
+
+from collections import OrderedDict
 
 from app.domain.account import AccountId
 
 
 class AffinityTable:
-    """Session key to account, least recently used first."""
+    """Session key to account, bound longest ago first."""
 
     def __init__(self, *, entries_max: int, ttl_s: float) -> None:
-        self._entries: dict[str, tuple[AccountId, float]] = {}
+        # A plain dict would be searched for its oldest key past all that were taken out before it.
+        self._entries: OrderedDict[str, tuple[AccountId, float]] = OrderedDict()
         self._entries_max = entries_max
         self._ttl_s = ttl_s
 
@@ -31,7 +35,8 @@ class AffinityTable:
 
     def bind(self, key: str, account_id: AccountId, *, now: float) -> None:
         """Bind `key` to the account from now on, or keep it bound for longer."""
-        self._entries.pop(key, None)
-        self._entries[key] = (account_id, now + self._ttl_s)
-        if len(self._entries) > self._entries_max:
-            del self._entries[next(iter(self._entries))]
+        entries = self._entries
+        entries[key] = (account_id, now + self._ttl_s)
+        entries.move_to_end(key)
+        if len(entries) > self._entries_max:
+            entries.popitem(last=False)

@@ -1,27 +1,34 @@
 """The accounts of one worker, and who is using them.
 
 No method awaits. Between reading the state and writing it nothing else can run, so the pool
-needs no lock; and as `now` and `rng` are given to it, a test can replay it. Accounts that may
-take a call stand in a list of their own and cooling ones on a heap, so that no call walks all
-accounts.
+needs no lock; and as `now` and `rng` are given to it, a test can replay it. What a call shows of an
+account goes to those who know what it means (`app.pool.lessons`, `app.pool.quota`); then the
+account is filed where its state says, so that no call walks all accounts. Waiting is not done here:
+who finds nobody is told when to come back.
 """
 
-from collections.abc import Iterable
-from heapq import heappop, heappush
+from collections.abc import Iterable, Mapping
 from random import Random
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from app.domain.account import Account, AccountId
 from app.domain.call import Call
-from app.domain.outcome import Outcome, Succeeded, Unauthorized
-from app.pool import health
+from app.domain.outcome import Outcome, Succeeded
+from app.domain.quota import MAIN_FAMILY, QuotaView
+from app.pool import concurrency, health, lessons, quota
 from app.pool.affinity import AffinityTable
-from app.pool.selection import choose
+from app.pool.counters import Changes
+from app.pool.pausing import Families, lift, pause, pause_anew
+from app.pool.policy import Policy
+from app.pool.runway import Runways
+from app.pool.shelf import Place, Stance
+from app.pool.shelves import Demand, Shelves
 from app.pool.state import AccountState, Health
 
-PROSPECTS_MAX = 256
+_SERVING: Final = (Health.READY, Health.PROBING)
 
 
 class Lease(Struct, frozen=True):
@@ -29,6 +36,8 @@ class Lease(Struct, frozen=True):
 
     account: Account
     number: int
+    reason: str = ""
+    """Why this account: `only`, `preferred`, `owner`, `session`, or the strategy's name."""
 
 
 class NotBefore(Struct, frozen=True):
@@ -45,20 +54,44 @@ class NotBefore(Struct, frozen=True):
 class AccountPool:
     """Leases accounts to calls and learns from how the calls end."""
 
-    def __init__(self, *, rng: Random, affinity: AffinityTable) -> None:
+    def __init__(
+        self,
+        *,
+        rng: Random,
+        affinity: AffinityTable,
+        owners: AffinityTable | None = None,
+        policy: Policy | None = None,
+    ) -> None:
+        """Make an empty pool.
+
+        `affinity` binds sessions and `owners` what only one account can read; in tables of their
+        own, as the many sessions of one call each must not push out what a long one depends on.
+        """
         self._rng = rng
         self._affinity = affinity
-        self._states: dict[AccountId, AccountState] = {}
-        self._leaving: dict[AccountId, AccountState] = {}
+        self._owners = affinity if owners is None else owners
+        self._shelves = Shelves(policy or Policy(), rng)
+        self._leaving: dict[AccountId, Place] = {}
         """Accounts that are gone but for calls in flight; who comes back brings them along."""
-        self._ready: list[AccountState] = []
-        self._place: dict[AccountId, int] = {}
-        self._cooling: list[tuple[float, AccountId]] = []
-        self._wakes: dict[AccountId, float] = {}
-        """The latest moment on the heap for each account, so that none is pushed twice."""
-        self._leased: dict[int, AccountState] = {}
+        self._leased: dict[int, tuple[Place, str]] = {}
+        """Lease to its account and the model of its call."""
+        self._waiting: set[int] = set()
+        """Leases whose calls have not begun."""
         self._number = 0
-        self._prospects: dict[tuple[str, frozenset[AccountId]], NotBefore] = {}
+        self._ordinals = 0
+        self._families = Families()
+        self.changes = Changes()
+        """Whose counters have changed, for those who publish them."""
+        self.runways = Runways()
+        """How long the accounts last."""
+
+    def configure(self, policy: Policy, *, now: float) -> None:
+        """Take over what the operator decided; costs a walk over all accounts if it is new."""
+        if policy == self._shelves.policy:
+            return
+        for place in self._shelves.places.values():
+            self._set_pause(place, policy, now)
+        self._shelves.rebuild(policy, now=now)
 
     def lease(
         self,
@@ -67,206 +100,300 @@ class AccountPool:
         excluding: frozenset[AccountId],
         now: float,
         preferring: AccountId | None = None,
+        only: AccountId | None = None,
     ) -> Lease | NotBefore:
         """Lease the best account for `call`, or say when there may be one.
 
-        `preferring` names an account that is to try once more, if it can.
+        `preferring` names an account that is to try once more, if it can; `only` one that takes
+        the call or nobody does.
         """
-        if self._cooling:
-            self._wake(now)
-        state = self._bound(call, excluding, preferring, now)
-        if state is None:
-            model = call.model
-            state = choose(
-                self._ready,
-                turn=self._number,
-                fit=lambda s: s.account.id not in excluding and health.serves(s, model, now=now),
-                rng=self._rng,
-            )
+        shelves = self._shelves
+        if now >= shelves.soonest:
+            shelves.wake(now=now)
+        demand = shelves.demand(call.model, call.groups, call.tags, now=now)
+        if only is not None:
+            if self._can(only, demand, excluding):
+                return self._take(shelves.places[only], call, "only", now)
+            return self.not_before(call, excluding=excluding, now=now, only=only)
+        if preferring is not None or call.session_key is not None or call.owner_keys:
+            lease = self._bound(call, demand, excluding, preferring, now)
+            if lease is not None:
+                return lease
+        family = self._families.known.get(call.model, MAIN_FAMILY)
+        state = shelves.choose(demand, excluding=excluding, family=family, now=now)
         if state is None:
             return self.not_before(call, excluding=excluding, now=now)
-        return self._take(state, call, now)
+        return self._take(shelves.places[state.account.id], call, shelves.policy.strategy, now)
 
-    def not_before(self, call: Call, *, excluding: frozenset[AccountId], now: float) -> NotBefore:
+    def not_before(
+        self,
+        call: Call,
+        *,
+        excluding: frozenset[AccountId],
+        now: float,
+        only: AccountId | None = None,
+    ) -> NotBefore:
         """Say why nobody can take the call, which must be so.
 
-        A walk over all accounts; the answer is kept until an account changes or a rest ends, so
-        that a storm of calls that all find nobody costs one walk.
+        A storm of calls that all find nobody costs no walk over the accounts for each.
         """
-        asked = (call.model, excluding)
-        kept = self._prospects.get(asked)
-        if kept is None or (kept.at is not None and kept.at <= now):
-            if len(self._prospects) >= PROSPECTS_MAX:
-                self._prospects.clear()
-            kept = self._prospects[asked] = self._look(call, excluding, now)
-        return kept
+        demand = self._demand(call.model, call.groups, call.tags, now)
+        if only is None:
+            at, busy = self._shelves.prospect(demand, excluding=excluding)
+            return NotBefore(at, busy)
+        place = self._shelves.places.get(only)
+        if place is None or only in excluding or place.shelf not in demand.shelves:
+            return NotBefore(None, busy=False)
+        return NotBefore(place.ready_at(call.model), place.busy(call.model))
+
+    def began(self, lease: Lease, *, first_event_s: float, now: float) -> None:
+        """Note that content has come, `first_event_s` after the attempt began.
+
+        The upstream has taken the call. Only the first word on a lease counts.
+        """
+        number = lease.number
+        if number in self._waiting:
+            self._waiting.discard(number)
+            place, _ = self._leased[number]
+            lessons.begun(place.state, number, first_event_s, now=now)
+            if place.stance is not Stance.STANDING:
+                self._shelves.file(place, now=now)
+
+    def observe(
+        self, account_id: AccountId, view: QuotaView, *, model: str | None, now: float
+    ) -> None:
+        """Take in what an upstream said about an account's limits.
+
+        `model` is that of the call whose reply it was, None if there was no call.
+        """
+        shelves = self._shelves
+        place = shelves.places.get(account_id)
+        if place is None:
+            return
+        # Without a call it was asked for, and then it is the last word.
+        quota.hear(place.state, view, pause_at=place.pause_at, now=now, final=model is None)
+        self.runways.heard(place.state, now=now)
+        if (
+            model is not None
+            and view.active_family is not None
+            and self._families.learn(model, view.active_family)
+        ):
+            for other in shelves.places.values():
+                if pause(other, self._families, now=now):
+                    shelves.file(other, now=now)
+        if pause(place, self._families, now=now) or shelves.timed:
+            shelves.file(place, now=now)
+            shelves.watch(place, now=now)
 
     def settle(self, lease: Lease, outcome: Outcome, *, now: float) -> None:
         """Give the lease back with what the attempt showed. A second settling is a defect."""
-        state = self._leased.pop(lease.number)
+        number = lease.number
+        place, model = self._leased.pop(number)
+        state = place.state
         state.in_flight -= 1
-        if isinstance(outcome, Succeeded) and outcome.usage is not None:
-            state.tokens += outcome.usage.total
-        # A refusal of a credential that has been replaced since says nothing about the new one.
-        used, current = lease.account.credential, state.account.credential
-        if used.generation == current.generation or not isinstance(outcome, Unauthorized):
-            health.after(state, outcome, now=now, rng=self._rng)
-        if not state.in_flight and self._leaving.get(state.account.id) is state:
+        rng = self._rng
+        if isinstance(outcome, Succeeded):
+            if number in self._waiting:
+                lessons.begun(state, number, outcome.first_event_s, now=now)
+            family = self._families.known.get(model, MAIN_FAMILY)
+            lessons.succeeded(state, outcome, number=number, family=family, now=now, rng=rng)
+        else:
+            used = lease.account.credential.generation
+            paused = bool(place.pauses)
+            lift(place, now=now)
+            lessons.failed(state, outcome, generation=used, number=number, now=now, rng=rng)
+            if paused:
+                pause(place, self._families, now=now)
+        self._waiting.discard(number)
+        self.changes.touch(state)
+        if place.shelf is None and not state.in_flight:
             del self._leaving[state.account.id]
-        self._file(state)
+            self.changes.forget(state.account.id)
+        self._shelves.file(place, now=now)
 
     def bind(self, key: str, account_id: AccountId, *, now: float) -> None:
-        """Remember that the session or item named by `key` belongs to the account."""
-        self._affinity.bind(key, account_id, now=now)
+        """Remember that the item or state named by `key` belongs to the account."""
+        self._owners.bind(key, account_id, now=now)
+
+    def owner(self, key: str, *, now: float) -> AccountId | None:
+        """Return the account that the item or state named by `key` belongs to."""
+        return self._owners.find(key, now=now)
 
     def apply(self, accounts: Iterable[Account], *, now: float) -> None:
-        """Take over the accounts as the store has them: new, changed and gone."""
+        """Take over the accounts as the store has them, in its order: new, changed and gone."""
         wanted = {account.id: account for account in accounts if account.enabled}
-        for gone in [known for known in self._states if known not in wanted]:
-            self._dismiss(gone)
-        for account in wanted.values():
-            self.put(account, now=now)
+        for gone in [known for known in self._shelves.places if known not in wanted]:
+            self._dismiss(gone, now)
+        for ordinal, account in enumerate(wanted.values()):
+            self._put(account, ordinal, now)
+        self._ordinals = len(wanted)
 
     def put(self, account: Account, *, now: float) -> None:
         """Take over one account; a newer credential takes an expired account back.
 
         An older credential than the known one is not gone back to; the rest of the account is
-        taken over all the same.
+        taken over all the same. A new account is the last in the operator's order.
         """
         if not account.enabled:
-            self._dismiss(account.id)
+            self._dismiss(account.id, now)
             return
-        state = self._states.get(account.id)
-        if state is None:
-            state = self._leaving.pop(account.id, None) or AccountState(account)
-            self._states[account.id] = state
-        credential = state.account.credential
-        if account.credential.generation < credential.generation:
-            account = replace(account, credential=credential)
-        state.account = account
-        if account.credential.generation > credential.generation:
-            health.renewed(state, now=now)
-        expires_at = account.credential.expires_at
-        if expires_at is not None and expires_at <= now and state.health is Health.READY:
-            health.expired(state, "access token expired", dead=False)
-        self._file(state)
+        place = self._shelves.places.get(account.id)
+        if place is None:
+            self._put(account, self._ordinals, now)
+            self._ordinals += 1
+        else:
+            self._put(account, place.state.ordinal, now)
 
     def retire(self, account_id: AccountId, reason: str, *, dead: bool) -> None:
         """Take an account out whose credential no longer opens anything."""
-        state = self._states.get(account_id)
-        if state is not None:
-            health.expired(state, reason, dead=dead)
-            self._file(state)
+        place = self._shelves.places.get(account_id)
+        if place is not None:
+            health.expired(place.state, reason, dead=dead)
+            # Nobody who is out is ranked, so the time does not matter.
+            self._shelves.file(place, now=0.0)
+
+    def not_renewed(self, account_id: AccountId) -> None:
+        """Let calls wait no longer for an account's new credential: getting one has failed."""
+        place = self._shelves.places.get(account_id)
+        if place is not None and place.state.renewing:
+            place.state.renewing = False
+            self._shelves.file(place, now=0.0)
+
+    def reset(self, account_id: AccountId, *, now: float) -> None:
+        """Forget every rest of an account, as an operator may order."""
+        place = self._shelves.places.get(account_id)
+        if place is not None:
+            health.reset(place.state)
+            self._shelves.file(place, now=now)
+
+    def wake(self, *, now: float) -> int:
+        """End the rests that are over and return how many; `lease` does so too."""
+        return self._shelves.wake(now=now)
+
+    def has_room(self, *, now: float) -> bool:
+        """Tell whether any account at all can take a call now, if it serves the call."""
+        self._shelves.wake(now=now)
+        return self._shelves.has_room
+
+    def can_take(
+        self, model: str, groups: tuple[str, ...], tags: tuple[str, ...], *, now: float
+    ) -> bool:
+        """Tell whether some account can take such a call now."""
+        return self._shelves.can_take(self._demand(model, groups, tags, now))
 
     def account(self, account_id: AccountId) -> Account | None:
         """Return the account as it is known now."""
-        state = self._states.get(account_id)
-        return state.account if state else None
+        place = self._shelves.places.get(account_id)
+        return place.state.account if place else None
 
-    def owner(self, key: str, *, now: float) -> AccountId | None:
-        """Return the account that the session or item named by `key` belongs to."""
-        return self._affinity.find(key, now=now)
+    @property
+    def policy(self) -> Policy:
+        """What the operator decided."""
+        return self._shelves.policy
+
+    @property
+    def families(self) -> Mapping[str, str]:
+        """Model to the limit that governs it, as learnt from replies; read only."""
+        return self._families.known
+
+    @property
+    def next_wake_at(self) -> float | None:
+        """When the next rest ends (epoch seconds), None if nothing rests."""
+        return self._shelves.next_wake_at
 
     @property
     def states(self) -> Iterable[AccountState]:
         """All accounts, for those who show them; read only."""
-        return self._states.values()
-
-    def has_room(self, *, now: float) -> bool:
-        """Tell whether any account at all can take a call now, if it serves the call's model."""
-        if self._cooling:
-            self._wake(now)
-        return bool(self._ready)
+        return [place.state for place in self._shelves.places.values()]
 
     @property
     def leases(self) -> int:
         """How many leases are out."""
         return len(self._leased)
 
-    def _take(self, state: AccountState, call: Call, now: float) -> Lease:
-        self._number += 1
-        state.in_flight += 1
-        state.requests += 1
-        state.last_used_at = now
-        self._leased[self._number] = state
-        if call.session_key is not None:
-            self._affinity.bind(call.session_key, state.account.id, now=now)
-        if state.full:
-            self._unfile(state)
-        return Lease(state.account, self._number)
+    def _demand(
+        self, model: str, groups: tuple[str, ...], tags: tuple[str, ...], now: float
+    ) -> Demand:
+        if now >= self._shelves.soonest:
+            self._shelves.wake(now=now)
+        return self._shelves.demand(model, groups, tags, now=now)
 
     def _bound(
         self,
         call: Call,
+        demand: Demand,
         excluding: frozenset[AccountId],
         preferring: AccountId | None,
         now: float,
-    ) -> AccountState | None:
-        """Return the account that made the call's state, if it can take the call."""
-        if preferring is None and call.session_key is None and not call.owner_keys:
-            return None
-        keys = (*call.owner_keys, call.session_key)
-        owners = (self._affinity.find(key, now=now) for key in keys if key is not None)
-        for owner in (preferring, *owners):
-            if owner is not None and owner in self._place and owner not in excluding:
-                state = self._states[owner]
-                if health.serves(state, call.model, now=now):
-                    return state
+    ) -> Lease | None:
+        """Lease the account that made the call's state, if it can take the call."""
+        if preferring is not None and self._can(preferring, demand, excluding):
+            return self._take(self._shelves.places[preferring], call, "preferred", now)
+        for key in call.owner_keys:
+            owner = self._owners.find(key, now=now)
+            if owner is not None and self._can(owner, demand, excluding):
+                return self._take(self._shelves.places[owner], call, "owner", now)
+        if call.session_key is not None:
+            home = self._affinity.find(call.session_key, now=now)
+            if home is not None and self._can(home, demand, excluding):
+                return self._take(self._shelves.places[home], call, "session", now)
         return None
 
-    def _look(self, call: Call, excluding: frozenset[AccountId], now: float) -> NotBefore:
-        at: float | None = None
-        busy = False
-        for state in self._states.values():
-            account = state.account
-            if account.id in excluding or (account.models and call.model not in account.models):
-                continue
-            if state.health is Health.READY and health.serves(state, call.model, now=now):
-                busy = True
-            elif state.health in (Health.READY, Health.COOLING):
-                until = max(state.ready_at, state.model_ready_at.get(call.model, 0.0))
-                at = until if at is None else min(at, until)
-        return NotBefore(at, busy)
+    def _can(self, account_id: AccountId, demand: Demand, excluding: frozenset[AccountId]) -> bool:
+        place = self._shelves.places.get(account_id)
+        return (
+            place is not None
+            and account_id not in excluding
+            and place.takes(demand.model)
+            and place.shelf in demand.shelves
+        )
 
-    def _wake(self, now: float) -> None:
-        while self._cooling and self._cooling[0][0] <= now:
-            at, account_id = heappop(self._cooling)
-            if self._wakes.get(account_id) == at:
-                del self._wakes[account_id]
-            state = self._states.get(account_id)
-            if state is not None and health.wake(state, now=now):
-                self._file(state)
+    def _take(self, place: Place, call: Call, reason: str, now: float) -> Lease:
+        number = self._number = self._number + 1
+        state = place.state
+        state.in_flight += 1
+        state.requests += 1
+        state.last_used_at = now
+        state.turn = number
+        self._leased[number] = (place, call.model)
+        self._waiting.add(number)
+        if call.session_key is not None:
+            self._affinity.bind(call.session_key, state.account.id, now=now)
+        self.changes.touch(state)
+        self._shelves.taken(place, now=now)
+        return Lease(state.account, number, reason)
 
-    def _file(self, state: AccountState) -> None:
-        """Put the account where its health and its load say that it belongs."""
-        account_id = state.account.id
-        self._prospects.clear()
-        if self._states.get(account_id) is not state:
-            return
-        if state.health is Health.READY and not state.full:
-            if account_id not in self._place:
-                self._place[account_id] = len(self._ready)
-                self._ready.append(state)
-            return
-        self._unfile(state)
-        if state.health is Health.COOLING and self._wakes.get(account_id) != state.ready_at:
-            self._wakes[account_id] = state.ready_at
-            heappush(self._cooling, (state.ready_at, account_id))
-
-    def _dismiss(self, account_id: AccountId) -> None:
-        state = self._states.pop(account_id, None)
-        if state is None:
-            return
-        self._unfile(state)
-        if state.in_flight:
-            self._leaving[account_id] = state
-
-    def _unfile(self, state: AccountState) -> None:
-        self._prospects.clear()
-        place = self._place.pop(state.account.id, None)
+    def _put(self, account: Account, ordinal: int, now: float) -> None:
+        place = self._shelves.places.get(account.id) or self._leaving.pop(account.id, None)
         if place is None:
-            return
-        last = self._ready.pop()
-        if last is not state:
-            self._ready[place] = last
-            self._place[last.account.id] = place
+            place = Place(AccountState(account))
+            concurrency.opened(place.state)
+        state, known = place.state, place.state.account
+        if account.credential.generation < known.credential.generation:
+            account = replace(account, credential=known.credential)
+        state.account = account
+        state.ordinal = ordinal
+        if account.concurrency_max != known.concurrency_max:
+            concurrency.bounded(state)
+        if account.credential.generation > known.credential.generation:
+            health.renewed(state, now=now)
+        expires_at = account.credential.expires_at
+        if expires_at is not None and expires_at <= now and state.health in _SERVING:
+            health.expired(state, "access token expired", dead=False)
+        self._set_pause(place, self.policy, now)
+        self._shelves.put(place, now=now)
+
+    def _set_pause(self, place: Place, policy: Policy, now: float) -> None:
+        pause_at = policy.pauses_at(place.state.account)
+        # Otherwise every reload would undo what the operator has reset.
+        if pause_at != place.pause_at:
+            place.pause_at = pause_at
+            pause_anew(place, self._families, now=now)
+
+    def _dismiss(self, account_id: AccountId, now: float) -> None:
+        place = self._shelves.remove(account_id, now=now)
+        self.runways.forget(account_id)
+        if place is not None and place.state.in_flight:
+            self._leaving[account_id] = place
+        else:
+            self.changes.forget(account_id)

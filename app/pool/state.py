@@ -59,6 +59,8 @@ class AccountState(Struct):
     health: Health = Health.READY
     reason: str = ""
     """Why it is not ready, for people."""
+    renewing: bool = False
+    """It is expired, and a new credential may come at any moment: calls can wait for it."""
     ready_at: float = 0.0
     """Epoch seconds until which a limit or a fault rests it; only ever grows."""
     paused_until: float = 0.0
@@ -66,7 +68,13 @@ class AccountState(Struct):
     model_ready_at: dict[str, float] = field(default_factory=dict)
     """Epoch seconds until which one model rests; at most `MODELS_MAX` entries."""
     strikes: int = 0
-    """Bursts and breaks in a row; a success clears them. They lengthen the next rest."""
+    """Rests in a row that no success has ended; they lengthen the next one."""
+    breaks: int = 0
+    """Broken calls in a row; a success clears them."""
+    rested_turn: int = -1
+    """`turn` when its last rest began: who was leased by then is late. -1 before the first."""
+    stale: int = 0
+    """Calls in flight since before its last rest, as counted when that ended."""
 
     in_flight: int = 0
     window: float = 32.0
@@ -74,11 +82,15 @@ class AccountState(Struct):
     1 and its `concurrency_max`."""
     threshold: float = 32.0
     """Up to here the window doubles, above it grows by one call a window."""
+    pressed_turn: int = 0
+    """`turn` when the window was last halved: refusals of earlier leases halve it no more."""
     wait_s: float = 0.0
     """What a call waits for its first content, a decaying peak; failures count as long waits. 0
     means that nothing is known."""
     wait_at: float = 0.0
-    """When `wait_s` was true; it decays from there."""
+    """When `wait_s` and `wait_mean_s` were true; they decay from there."""
+    wait_mean_s: float = 0.0
+    """The average that `wait_s` decays to; 0 means that nothing is known."""
 
     windows: dict[tuple[str, int], Gauge] = field(default_factory=dict)
     """Quota windows by (family, minutes); at most `WINDOWS_MAX`."""
@@ -98,9 +110,8 @@ class AccountState(Struct):
     @property
     def cap(self) -> int:
         """How many calls it may have in flight now."""
-        if self.health is Health.PROBING:
-            return 1
-        return max(1, min(self.account.concurrency_max, int(self.window)))
+        cap = 1 + self.stale if self.health is Health.PROBING else int(self.window)
+        return min(cap, self.account.concurrency_max) or 1
 
     @property
     def full(self) -> bool:

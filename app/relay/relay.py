@@ -1,9 +1,9 @@
 """Carries a call to an account and its reply back.
 
 This holds the only retry loop in the gateway. It decides nothing itself: the pool says which
-account, `verdict.judge` says what next, the upstream does the I/O. A call that streams can be
-tried again until its reply has begun; one that does not stream until its reply is whole, since
-its caller has seen nothing before that.
+account, `ownership` what that account may be shown, `verdict.judge` what next, and the upstream
+does the I/O. A call that streams can be tried again until its reply has begun; one that does not
+stream until its reply is whole, since its caller has seen nothing before that.
 """
 
 import asyncio
@@ -12,9 +12,8 @@ from contextlib import suppress
 from random import Random
 from typing import Protocol, TypeVar, assert_never
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from app.dialects.responses.encrypted import fingerprint, without
 from app.domain.account import Account, AccountId
 from app.domain.call import Call
 from app.domain.outcome import (
@@ -25,12 +24,15 @@ from app.domain.outcome import (
     Succeeded,
     Unreachable,
 )
-from app.errors import CapacityError, GatewayError, UpstreamProtocolError
+from app.errors import CapacityError, GatewayError, UpstreamProtocolError, UpstreamRefused
 from app.pool.pool import AccountPool, Lease
 from app.ports import Clock, Observer, Upstream, UpstreamFailure, UpstreamReply
 from app.relay.admission import Admission
+from app.relay.attempt import Attempt, Desk
+from app.relay.budget import RETRIES_MIN, RetryBudget
 from app.relay.deadline import Deadline
 from app.relay.diagnosis import diagnose, read
+from app.relay.ownership import bound_to, unavailable, unsealed
 from app.relay.reply import Batch, Reply, Terms
 from app.relay.verdict import GiveUp, Renew, Strip, TryAgain, TryAnother, judge, last_word
 
@@ -46,6 +48,8 @@ class RelaySettings(Struct, frozen=True):
     reply_bytes_max: int
     error_body_bytes_max: int
     renewal_wait_s: float
+    retries_min: int = RETRIES_MIN
+    """Retries in ten seconds that are free, see `app.relay.budget`; read at the start only."""
 
 
 class Fold(Protocol):
@@ -57,10 +61,8 @@ class Fold(Protocol):
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Fold)
-Attempt = Callable[[Call, Lease], Awaitable[T | Outcome]]
+Make = Callable[[Attempt], Awaitable[T | Outcome]]
 RenewAccount = Callable[[AccountId, int], Awaitable[Account | None]]
-
-TURN_STATE = "x-codex-turn-state"
 
 
 class Relay:
@@ -78,13 +80,12 @@ class Relay:
         observer: Observer,
         settings: RelaySettings,
     ) -> None:
-        self._pool = pool
-        self._admission = admission
+        self._desk = Desk(pool, admission, clock, observer)
         self._upstream = upstream
         self._renew = renew
         self._clock = clock
         self._rng = rng
-        self._observer = observer
+        self._budget = RetryBudget(retries_min=settings.retries_min)
         self.settings = settings
 
     async def open(self, call: Call) -> Reply:
@@ -95,6 +96,7 @@ class Relay:
 
         Raises:
             CapacityError: No account can take the call before its deadline.
+            ContextUnavailable: The account that alone can take the call can't.
             UpstreamError: Every attempt failed, or the upstream refused the request.
         """
         return await self._try(call, self._begin)
@@ -105,17 +107,20 @@ class Relay:
         Raises: as `open`.
         """
 
-        async def attempt(call: Call, lease: Lease) -> F | Outcome:
-            return await self._fold(call, lease, make_fold())
+        async def attempt(attempt: Attempt) -> F | Outcome:
+            return await self._fold(attempt, make_fold())
 
         return await self._try(call, attempt)
 
-    async def _try(self, call: Call, make: Attempt[T]) -> T:
+    async def _try(self, call: Call, make: Make[T]) -> T:
         """THE loop: make attempts until one succeeds or the verdict is to give up."""
+        self._budget.count(self._clock.monotonic())
         search = _Search()
+        if call.bound_keys:
+            search.only = bound_to(call, self._desk.pool, now=self._clock.now())
         while True:
             lease = await self._lease(call, search)
-            result = await make(call, lease)
+            result = await make(Attempt(self._desk, call, lease))
             if not isinstance(result, Outcome):
                 return result
             call = await self._heed(call, lease, result, search)
@@ -123,31 +128,56 @@ class Relay:
     async def _lease(self, call: Call, search: "_Search") -> Lease:
         search.attempt += 1
         preferring, search.preferring = search.preferring, None
+        asked_at = self._clock.monotonic()
         try:
-            return await self._admission.lease(
+            lease = await self._desk.admission.lease(
                 call,
                 excluding=search.excluding,
                 avoiding=search.avoiding,
                 preferring=preferring,
+                only=search.only,
+                waited_s=search.waited_s,
             )
         except CapacityError as error:
-            # Every account was tried and failed: how they failed says more than that none is left.
-            if search.last_word is not None and error.code == "pool_empty":
-                raise search.last_word from None
-            raise
+            waited_s = self._clock.monotonic() - asked_at
+            last = self._refusal_of(error, search)
+            self._desk.observer.refused(call, last.code, waited_s)
+            raise last from None
+        waited_s = self._clock.monotonic() - asked_at
+        search.waited_s += waited_s
+        self._desk.observer.leased(call, lease.reason, waited_s)
+        return lease
+
+    def _refusal_of(self, error: CapacityError, search: "_Search") -> GatewayError:
+        """Return how the call is told that it gets no account."""
+        last_word = search.last_word
+        if search.only is not None and error.code != "pool_busy":
+            return last_word if isinstance(last_word, UpstreamRefused) else unavailable(error)
+        # Every account was tried and failed: how they failed says more than that none is left.
+        return last_word if last_word is not None and error.code == "pool_empty" else error
 
     async def _heed(self, call: Call, lease: Lease, outcome: Outcome, search: "_Search") -> Call:
         """Do what the verdict on a failed attempt says; return the call to try again."""
         account_id = lease.account.id
-        attempts_max = self.settings.attempts_max
         search.last_word = last_word(outcome)
-        verdict = judge(outcome, attempt=search.attempt, attempts_max=attempts_max, rng=self._rng)
+        verdict = judge(
+            outcome,
+            attempt=search.attempt,
+            attempts_max=self.settings.attempts_max,
+            rng=self._rng,
+            budget=self._budget,
+            now=self._clock.monotonic(),
+        )
         match verdict:
             case GiveUp():
                 raise verdict.error
             case TryAnother():
                 # An account at a limit rests: once its rest is over, it may serve this call too.
-                if not isinstance(outcome, RateLimited):
+                # And where no other account may take the call, one that broke may not break again.
+                again = isinstance(outcome, RateLimited) or (
+                    search.only is not None and isinstance(outcome, Broken)
+                )
+                if not again:
                     search.excluding |= {account_id}
             case TryAgain():
                 search.avoiding |= {account_id}
@@ -159,29 +189,31 @@ class Relay:
                 else:
                     search.excluding |= {account_id}
             case Strip():
-                stripped = without(call.body)
-                if stripped is call.body:
+                stripped = unsealed(call)
+                if stripped is None:
                     raise search.last_word
-                return structs.replace(call, body=stripped, owner_keys=())
+                return stripped
             case _:
                 assert_never(verdict)
         return call
 
-    async def _begin(self, call: Call, lease: Lease) -> Reply | Outcome:
+    async def _begin(self, attempt: Attempt) -> Reply | Outcome:
         """Make one attempt; an outcome means that it is over and its lease settled."""
-        reply: Reply | None = None
         upstream: UpstreamReply | None = None
+        reply: Reply | None = None
         outcome: Outcome
         try:
             with Deadline(self.settings.first_event_timeout_s) as deadline:
-                opened_at = self._clock.monotonic()
-                upstream = await self._upstream.send(lease.account, self._addressed(call, lease))
+                call = attempt.addressed()
+                upstream = await self._upstream.send(attempt.lease.account, call)
+                attempt.hear(upstream.headers)
                 if upstream.status != 200:
-                    outcome = await self._refusal(upstream, call)
+                    outcome = await self._refusal(upstream, attempt)
                 elif not _is_stream(upstream):
                     outcome = Unreachable("the reply is no event stream")
                 else:
-                    reply = self._reply(upstream, call, lease, opened_at)
+                    attempt.streams(upstream.headers)
+                    reply = self._reply(upstream, attempt)
                     failed = await reply.begin(deadline)
                     if failed is None:
                         return reply
@@ -193,16 +225,16 @@ class Relay:
         except TimeoutError:
             outcome = Broken("silent before any content", sent=True, silent=True)
         except BaseException:
-            self._settle(call, lease, reply, Abandoned())
+            attempt.conclude(Abandoned())
             await _drop(reply, upstream)
             raise
-        self._settle(call, lease, reply, outcome)
+        attempt.conclude(outcome)
         await _drop(reply, upstream)
         return outcome
 
-    async def _fold(self, call: Call, lease: Lease, fold: F) -> F | Outcome:
+    async def _fold(self, attempt: Attempt, fold: F) -> F | Outcome:
         """Make one attempt to its very end."""
-        reply = await self._begin(call, lease)
+        reply = await self._begin(attempt)
         if not isinstance(reply, Reply):
             return reply
         size = 0
@@ -219,43 +251,12 @@ class Relay:
         assert reply.outcome is not None  # noqa: S101 - `close` has settled it
         return reply.outcome
 
-    def _reply(self, upstream: UpstreamReply, call: Call, lease: Lease, opened_at: float) -> Reply:
+    def _reply(self, upstream: UpstreamReply, attempt: Attempt) -> Reply:
         settings = self.settings
-        account_id = lease.account.id
-        # A stream lives for minutes; what was asked may be megabytes and is of no use any more.
-        known = structs.replace(call, body=b"")
+        terms = Terms(settings.prelude_bytes_max, settings.event_bytes_max, settings.idle_timeout_s)
+        return Reply(upstream, attempt=attempt, terms=terms, clock=self._clock)
 
-        def found(name: str) -> None:
-            key = f"{call.caller_id}:{name}"
-            self._pool.bind(key, account_id, now=self._clock.now())
-
-        for name, value in upstream.headers:
-            if name == TURN_STATE:
-                found(fingerprint(value))
-        return Reply(
-            upstream,
-            model=call.model,
-            opened_at=opened_at,
-            terms=Terms(
-                settings.prelude_bytes_max, settings.event_bytes_max, settings.idle_timeout_s
-            ),
-            clock=self._clock,
-            settle=lambda outcome: self._conclude(known, lease, outcome),
-            found=found,
-        )
-
-    def _addressed(self, call: Call, lease: Lease) -> Call:
-        """Return the call as it may be sent to this account: another one's state stays here."""
-        for name, value in call.headers:
-            if name == TURN_STATE:
-                key = f"{call.caller_id}:{fingerprint(value)}"
-                owner = self._pool.owner(key, now=self._clock.now())
-                if owner != lease.account.id:
-                    kept = tuple(pair for pair in call.headers if pair[0] != TURN_STATE)
-                    return structs.replace(call, headers=kept)
-        return call
-
-    async def _refusal(self, upstream: UpstreamReply, call: Call) -> Outcome:
+    async def _refusal(self, upstream: UpstreamReply, attempt: Attempt) -> Outcome:
         """Read an error reply as far as it matters, and judge it."""
         body = b""
         with suppress(UpstreamFailure):  # half a refusal is one: its status has been said
@@ -264,8 +265,8 @@ class Relay:
                 if piece is None:
                     break
                 body += piece
-        fault = read(upstream.status, upstream.headers, body)
-        return diagnose(fault, model=call.model, now=self._clock.now())
+        fault = read(upstream.status, upstream.headers, body, limits=attempt.limits)
+        return diagnose(fault, model=attempt.call.model, now=self._clock.now())
 
     async def _renewed(self, lease: Lease) -> bool:
         """Renew the credential that was refused; True if there is a newer one now."""
@@ -277,21 +278,14 @@ class Relay:
             return False
         return account is not None and account.credential.generation > generation
 
-    def _settle(self, call: Call, lease: Lease, reply: Reply | None, outcome: Outcome) -> None:
-        if reply is None or reply.outcome is None:
-            if reply is not None:
-                reply.outcome = outcome
-            self._conclude(call, lease, outcome)
-
-    def _conclude(self, call: Call, lease: Lease, outcome: Outcome) -> None:
-        self._admission.settle(lease, outcome)
-        self._observer.attempt(call, lease.account, outcome)
-
 
 class _Search(Struct):
     """How far the search for an account has come."""
 
     attempt: int = 0
+    waited_s: float = 0.0
+    """In line, all attempts together."""
+    only: AccountId | None = None
     excluding: frozenset[AccountId] = frozenset()
     avoiding: frozenset[AccountId] = frozenset()
     preferring: AccountId | None = None

@@ -7,24 +7,30 @@ Rule 4: a stream that ends without its terminal event is broken, whatever its tr
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
 
 from app.dialects.responses.encrypted import of_event
-from app.dialects.responses.events import Kind, classify, failure_of, usage_of
+from app.dialects.responses.events import Kind, classify, failure_of, receipt_of
 from app.domain.outcome import Abandoned, Broken, Outcome, Succeeded
-from app.domain.usage import Usage
+from app.domain.usage import Heard
 from app.errors import GatewayError, StreamIncomplete, UpstreamProtocolError, UpstreamTimeout
 from app.ports import Clock, UpstreamFailure, UpstreamReply
+from app.relay.attempt import Attempt
 from app.relay.deadline import Deadline
 from app.relay.diagnosis import Fault, diagnose
 from app.relay.silence import Silence
 from app.wire.sse import SseDecoder, SseEvent
 
+_LIMITS: Final = b'"codex.rate_limits"'
 AFTERMATH_S: Final = 1.0
 """How long the `response.failed` that usually follows an `error` event is waited for."""
+MEASURED_FIRST: Final = 16
+MEASURED_EVERY: Final = 16
+"""Looking for an event's text costs half as much as telling what the event is, and is only wanted
+of replies that break off: so of a long one every sixteenth event stands for those before it."""
+_DELTA: Final = b'"delta":"'
 
 
 class Batch(Struct, frozen=True, gc=False):
@@ -46,56 +52,47 @@ class Reply:
     """A reply whose head said 200. `begin` it, `read` it to its end, and `close` it always."""
 
     __slots__ = (
+        "_attempt",
         "_begun",
         "_clock",
         "_closed",
         "_decoder",
-        "_found",
+        "_heard",
         "_held",
-        "_model",
-        "_opened_at",
-        "_settle",
         "_silence",
         "_terms",
         "_upstream",
-        "begun_after_s",
         "ended",
         "failed",
-        "outcome",
-        "usage",
     )
 
-    def __init__(  # noqa: PLR0913 - keyword-only, the parts of one attempt
-        self,
-        upstream: UpstreamReply,
-        *,
-        model: str,
-        opened_at: float,
-        terms: Terms,
-        clock: Clock,
-        settle: Callable[[Outcome], None],
-        found: Callable[[str], None],
+    def __init__(
+        self, upstream: UpstreamReply, *, attempt: Attempt, terms: Terms, clock: Clock
     ) -> None:
         self._upstream = upstream
-        self._model = model
-        self._opened_at = opened_at
+        self._attempt = attempt
+        self._heard = attempt.heard = Heard()
         self._terms = terms
         self._clock = clock
-        self._settle = settle
-        self._found = found
         self._decoder = SseDecoder(event_bytes_max=terms.event_bytes_max)
         self._held: list[Batch] = []
         self._begun = False
         self._closed = False
         self._silence: Silence | None = None
-        self.begun_after_s = 0.0
         self.ended = False
         """The terminal event has come out of `read`."""
         self.failed: Fault | None = None
         """What the upstream's own failing event said, if there was one."""
-        self.outcome: Outcome | None = None
+
+    @property
+    def outcome(self) -> Outcome | None:
         """What the attempt showed, once it is known."""
-        self.usage: Usage | None = None
+        return self._attempt.outcome
+
+    @property
+    def begun_after_s(self) -> float:
+        """How long the first content took; 0 if there was none."""
+        return self._attempt.begun_after_s or 0.0
 
     @property
     def headers(self) -> list[tuple[str, str]]:
@@ -115,18 +112,18 @@ class Reply:
         while size <= self._terms.prelude_bytes_max:
             batch, content = await self._next()
             if batch is None:
-                return self._conclude(Broken("ended before any content", sent=True))
+                return self._attempt.conclude(Broken("ended before any content", sent=True))
             self._held.append(batch)
             if content:
                 break
             if self.failed is not None:
-                return self._conclude(self._failure(self.failed))
+                return self._attempt.conclude(self._failure(self.failed))
             size += len(batch.raw)
             deadline.restart(self._terms.idle_timeout_s)
         self._begun = True
-        self.begun_after_s = self._clock.monotonic() - self._opened_at
+        self._attempt.began()
         if self.failed is not None and self.ended:
-            self._conclude(self._failure(self.failed))
+            self._attempt.conclude(self._failure(self.failed))
         return None
 
     async def read(self) -> Batch | None:
@@ -164,7 +161,7 @@ class Reply:
 
     def abandon(self) -> None:
         """Note that the caller has left; `close` is still owed."""
-        self._conclude(Abandoned())
+        self._attempt.conclude(Abandoned())
 
     async def close(self) -> None:
         """Let go of the upstream. Keeps its connection only if the reply came to its end."""
@@ -173,7 +170,7 @@ class Reply:
         self._closed = True
         if self._silence is not None:
             self._silence.stop()
-        self._conclude(Abandoned())
+        self._attempt.conclude(Abandoned())
         if self.ended:
             await self._upstream.finish()
         else:
@@ -202,11 +199,19 @@ class Reply:
             kind = classify(event.data)
             if kind is Kind.CONTENT:
                 content = True
+                heard = self._heard
+                heard.deltas += 1
+                if heard.deltas <= MEASURED_FIRST or not heard.deltas % MEASURED_EVERY:
+                    _measure(heard, event.data)
             elif kind is Kind.ITEM_DONE:
                 content = True
+                self._heard.deltas += 1
                 fingerprint = of_event(event.data)
                 if fingerprint is not None:
-                    self._found(fingerprint)
+                    self._attempt.found(fingerprint)
+            elif kind is Kind.PRIVATE:
+                if _LIMITS in event.data:
+                    self._attempt.hear_event(event.data)
             elif kind.terminal:
                 content = content or kind.content
                 if self._end(kind, event.data):
@@ -215,6 +220,7 @@ class Reply:
 
     def _end(self, kind: Kind, data: bytes) -> bool:
         """Take note of a terminal event; True if nothing may follow it."""
+        self._heard.usage, self._heard.tier = receipt_of(data)
         if kind.failed:
             said = failure_of(data)
             self.failed = Fault(
@@ -225,6 +231,7 @@ class Reply:
                 param=said.param,
                 resets_at=said.resets_at,
                 resets_in_s=said.retry_after_s,
+                limits=self._attempt.limits,
             )
             if kind is Kind.ERROR:
                 if self._silence is not None:
@@ -232,37 +239,39 @@ class Reply:
                 return False
             self.ended = True
             if self._begun:
-                self._conclude(self._failure(self.failed))
+                self._attempt.conclude(self._failure(self.failed))
             return True
         self.ended = True
         self.failed = None  # whatever an `error` event said before, the upstream got over it
-        self.usage = usage_of(data)
-        waited_s = self._clock.monotonic() - self._opened_at
-        first_event_s = self.begun_after_s if self._begun else waited_s
-        self._conclude(Succeeded(first_event_s, self.usage))
+        self._attempt.began()
+        self._attempt.conclude(Succeeded(self.begun_after_s, self._heard.usage))
         return True
 
     def _cut(self, error: GatewayError, reason: str, *, silent: bool = False) -> None:
         """End a reply whose stream is over: well, if an `error` event was its last word."""
         if self.failed is None:
-            self._conclude(Broken(reason, sent=True, silent=silent))
+            self._attempt.conclude(Broken(reason, sent=True, silent=silent))
             raise error
         self.ended = True
-        self._conclude(self._failure(self.failed))
+        self._attempt.conclude(self._failure(self.failed))
 
     def _failure(self, failed: Fault) -> Outcome:
-        return diagnose(failed, model=self._model, now=self._clock.now())
-
-    def _conclude(self, outcome: Outcome) -> Outcome:
-        """Settle the lease with `outcome`, unless it is settled already."""
-        if self.outcome is None:
-            self.outcome = outcome
-            self._settle(outcome)
-        return outcome
+        return diagnose(failed, model=self._attempt.call.model, now=self._clock.now())
 
 
 _CUT: Final = "The upstream's stream broke off before its end."
 _SILENT: Final = "The upstream fell silent in the middle of its reply."
+
+
+def _measure(heard: Heard, data: bytes) -> None:
+    """Add the text of an event to what was heard, and that of those that were not looked into."""
+    start = data.find(_DELTA) + len(_DELTA)
+    if start < len(_DELTA):
+        return
+    # A quote within the text has a backslash before it, so the text ends where a field begins.
+    end = data.find(b'","', start)
+    size = (end if end >= 0 else len(data) - len(b'"}')) - start
+    heard.text_bytes += size * (1 if heard.deltas <= MEASURED_FIRST else MEASURED_EVERY)
 
 
 def _cut_after(batch: Batch, at: int) -> Batch:

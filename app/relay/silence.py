@@ -6,6 +6,10 @@ does between two waits (its caller may be slow) is no silence of the upstream.
 """
 
 import asyncio
+from typing import Final
+
+RESOLUTION_S: Final = 0.001
+"""A wait that is over but for this is over: a timer for less may ring with the clock unmoved."""
 
 
 class Silence:
@@ -51,7 +55,7 @@ class Silence:
         left_s = self._limit_s
         if self.waiting_since:
             left_s -= self._loop.time() - self.waiting_since
-            if left_s <= 0:
+            if left_s < RESOLUTION_S:
                 self._broken = True
                 if self._task is not None:
                     self._task.cancel()

@@ -24,9 +24,11 @@ from app.domain.outcome import (
 )
 from app.errors import GatewayError, UpstreamError, UpstreamRefused, UpstreamTimeout
 from app.pool.backoff import delay_s
+from app.relay.budget import RetryBudget
 
 OVERLOAD_FIRST_S: Final = 0.2
 OVERLOAD_MAX_S: Final = 2.0
+_CODES: Final = {413: "payload_too_large"}
 
 
 class TryAnother(Struct, frozen=True):
@@ -56,35 +58,56 @@ class GiveUp(Struct, frozen=True):
 Verdict = TryAnother | TryAgain | Renew | Strip | GiveUp
 
 
-def judge(outcome: Outcome, *, attempt: int, attempts_max: int, rng: Random) -> Verdict:
-    """Return what to do after attempt number `attempt` (from 1) showed `outcome`."""
+def judge(
+    outcome: Outcome,
+    *,
+    attempt: int,
+    attempts_max: int,
+    rng: Random,
+    budget: RetryBudget | None = None,
+    now: float = 0.0,
+) -> Verdict:
+    """Return what to do after attempt number `attempt` (from 1) showed `outcome`.
+
+    `budget` pays for what is tried again though no account is out of the choice; `now` is its
+    clock's time. Without one, such attempts are free.
+    """
     match outcome:
         case Misread():
             return Strip()
-        case Refused():
+        case _ if attempt >= attempts_max or isinstance(outcome, Refused):
             return GiveUp(last_word(outcome))
-        case _ if attempt >= attempts_max:
-            return GiveUp(last_word(outcome))
-        case Unauthorized(dead=False):
-            return Renew()
-        case Overloaded() | Unreachable():
-            wait_s = delay_s(attempt, first_s=OVERLOAD_FIRST_S, max_s=OVERLOAD_MAX_S, rng=rng)
-            return TryAgain(wait_s)
-        case RateLimited() | Unauthorized() | Unsuited() | Broken():
-            return TryAnother()
+        case RateLimited() | Unauthorized() | Unsuited():
+            renewable = isinstance(outcome, Unauthorized) and not outcome.dead
+            return Renew() if renewable else TryAnother()
+        case Overloaded() | Unreachable() | Broken():
+            if budget is not None and not budget.spend(now):
+                return GiveUp(last_word(outcome, retry_after_s=budget.empty_for_s(now)))
+            return _once_more(outcome, attempt, rng)
         case Succeeded() | Abandoned():
             raise _no_failure(outcome)
         case _:
             assert_never(outcome)
 
 
-def last_word(outcome: Outcome) -> GatewayError:
-    """Return the error of a call that ends with `outcome`, as nothing is left to be tried."""
+def _once_more(
+    outcome: Overloaded | Unreachable | Broken, attempt: int, rng: Random
+) -> TryAnother | TryAgain:
+    if isinstance(outcome, Broken):
+        return TryAnother()
+    return TryAgain(delay_s(attempt, first_s=OVERLOAD_FIRST_S, max_s=OVERLOAD_MAX_S, rng=rng))
+
+
+def last_word(outcome: Outcome, *, retry_after_s: float = 0.0) -> GatewayError:
+    """Return the error of a call that ends with `outcome`, as nothing is left to be tried.
+
+    `retry_after_s` is the least that its caller is to stay away.
+    """
     match outcome:
         case Refused() | Misread() | Unsuited():
             return _refusal(outcome)
         case RateLimited() | Overloaded() | Unauthorized() | Unreachable() | Broken():
-            return _exhausted(outcome)
+            return _exhausted(outcome, max(1.0, retry_after_s))
         case Succeeded() | Abandoned():
             raise _no_failure(outcome)
         case _:
@@ -101,14 +124,14 @@ def _refusal(outcome: Refused | Misread | Unsuited) -> GatewayError:
     return UpstreamRefused(
         outcome.message,
         status=outcome.status,
-        code=outcome.code or "invalid_request",
+        code=outcome.code or _CODES.get(outcome.status, "invalid_request"),
         type=outcome.type,
         param=outcome.param,
     )
 
 
 def _exhausted(
-    outcome: RateLimited | Overloaded | Unauthorized | Unreachable | Broken,
+    outcome: RateLimited | Overloaded | Unauthorized | Unreachable | Broken, retry_after_s: float
 ) -> GatewayError:
     match outcome:
         case RateLimited():
@@ -116,10 +139,11 @@ def _exhausted(
         case Overloaded(reason=reason):
             status, words = 503, f"The upstream is overloaded: {reason}"
         case Broken(silent=True):
-            return UpstreamTimeout("The upstream was silent for too long.", retry_after_s=1.0)
+            words = "The upstream was silent for too long."
+            return UpstreamTimeout(words, retry_after_s=retry_after_s)
         case _:
             status, words = 502, "Every attempt to reach the upstream failed."
-    return UpstreamError(words, status=status, retry_after_s=1.0)
+    return UpstreamError(words, status=status, retry_after_s=retry_after_s)
 
 
 def _no_failure(outcome: Outcome) -> AssertionError:

@@ -16,7 +16,17 @@ from app.errors import InvalidRequest
 from app.store.keyring import Keyring, Place, SealBroken
 from app.store.tables import accounts, credentials
 
-_models = msgspec.json.Decoder(tuple[str, ...])
+_names = msgspec.json.Decoder(tuple[str, ...])
+
+
+def names_column(names: tuple[str, ...]) -> str:
+    """Return what a column holds of a list of names."""
+    return msgspec.json.encode(names).decode()
+
+
+def names(column: str) -> tuple[str, ...]:
+    """Return the names that `names_column` wrote."""
+    return _names.decode(column)
 
 
 def identity(new: Enrolment) -> str:
@@ -118,5 +128,8 @@ def _account(
         enabled=row.enabled and not damaged,
         priority=row.priority,
         concurrency_max=row.concurrency_max,
-        models=_models.decode(row.models),
+        models=names(row.models),
+        groups=names(row.groups),
+        tags=names(row.tags),
+        pause_at=row.pause_at,
     )

@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
 from msgspec import UNSET
 from msgspec.structs import asdict
 from sqlalchemy import Row, delete, func, insert, select, update
@@ -25,22 +24,27 @@ from app.domain.enrolment import (
     Enrolment,
     Identity,
     StoredAccount,
+    labels,
 )
 from app.errors import CallerError
 from app.store.account_rows import (
     codex_identity,
     identity,
+    names_column,
     proxy_place,
     sealed_tokens,
     selection,
     stored,
 )
-from app.store.credentials import credential_row, learn, note, open_tokens, write_tokens
+from app.store.credentials import credential_row, learn, open_tokens, write_tokens
 from app.store.engine import Database
+from app.store.events import note
 from app.store.keyring import Keyring
 from app.store.tables import account_events, accounts, credentials
 
 __all__ = ["Accounts", "TooManyAccounts"]
+
+_EVENT = tuple(account_events.c[name] for name in AccountEvent.__struct_fields__)
 
 # Streams are served between the turns: opening this many rows takes about 5 ms.
 _ROWS_A_TURN = 250
@@ -90,15 +94,17 @@ class Accounts:
         async with self._database.read() as connection:
             return await self._find(connection, account_id)
 
-    async def add(self, new: Enrolment, *, at: float) -> Added:
+    async def add(self, new: Enrolment, *, at: float, issued_now: bool = False) -> Added:
         """Add an account, or refresh the one that it already is.
+
+        `issued_now` says that its credential was, so that none that is stored can be fresher.
 
         Raises:
             TooManyAccounts: The store is full.
             StateError: The database can't be written; nothing was.
         """
         async with self._database.write() as connection:
-            return await self._add(connection, new, at=at)
+            return await self._add(connection, new, at=at, issued_now=issued_now)
 
     async def add_all(self, new: Sequence[Enrolment], *, at: float) -> Sequence[Added]:
         """Add many in one transaction: all of them, or none on an error; raises like `add`."""
@@ -108,21 +114,29 @@ class Accounts:
     async def update(
         self, account_id: AccountId, changes: AccountChanges, *, at: float
     ) -> Account | None:
-        """Change what `changes` sets and return the account, or None if there is none."""
-        values = {name: value for name, value in asdict(changes).items() if value is not UNSET}
-        names = ", ".join(values)
-        if "proxy_url" in values:
-            values["proxy_url"] = self._sealed_proxy(account_id, values["proxy_url"])
-        if "models" in values:
-            values["models"] = _encoded(values["models"])
+        """Change what `changes` sets and return the account, or None if there is none.
+
+        Raises:
+            InvalidRequest: The name of a group or a tag has a wrong form.
+        """
         async with self._database.write() as connection:
-            if values:
-                change = update(accounts).where(accounts.c.id == account_id).values(values)
-                if not (await connection.execute(change)).rowcount:
-                    return None
-                await self._note(connection, account_id, "changed", names, at)
+            await self._change(connection, account_id, changes, at=at)
             found = await self._find(connection, account_id)
         return found.account if found else None
+
+    async def update_all(
+        self, account_ids: Sequence[AccountId], changes: AccountChanges, *, at: float
+    ) -> int:
+        """Change many alike in one transaction, and return how many of them are there.
+
+        Other writers wait meanwhile, so give some hundred at a time. Raises like `update`.
+        """
+        async with self._database.write() as connection:
+            changed = [
+                await self._change(connection, account_id, changes, at=at)
+                for account_id in account_ids
+            ]
+        return sum(changed)
 
     async def identify(self, account_id: AccountId, who: Identity, *, at: float) -> Account | None:
         """Record who the account is, and return it.
@@ -165,17 +179,49 @@ class Accounts:
     async def events(self, account_id: AccountId) -> Sequence[AccountEvent]:
         """Return what happened to the account's row, newest first."""
         query = (
-            select(account_events.c.at, account_events.c.kind, account_events.c.detail)
+            select(*_EVENT)
             .where(account_events.c.account_id == account_id)
             .order_by(account_events.c.id.desc())
         )
         async with self._database.read() as connection:
             return [AccountEvent(*row) for row in await connection.execute(query)]
 
-    async def _add(self, connection: AsyncConnection, new: Enrolment, *, at: float) -> Added:
+    async def latest_events(self, *, limit: int) -> Mapping[AccountId, Sequence[AccountEvent]]:
+        """Return the newest `limit` events of every account that has any, newest first."""
+        place = func.row_number().over(
+            partition_by=account_events.c.account_id, order_by=account_events.c.id.desc()
+        )
+        ranked = select(account_events, place.label("place")).subquery()
+        columns = [ranked.c[column.name] for column in (account_events.c.account_id, *_EVENT)]
+        query = select(*columns).where(ranked.c.place <= limit).order_by(ranked.c.id.desc())
+        found: dict[AccountId, list[AccountEvent]] = {}
+        async with self._database.read() as connection:
+            for account_id, *event in await connection.execute(query):
+                found.setdefault(account_id, []).append(AccountEvent(*event))
+        return found
+
+    async def _change(
+        self, connection: AsyncConnection, account_id: AccountId, changes: AccountChanges, *,
+        at: float,
+    ) -> bool:  # fmt: skip
+        values = {name: value for name, value in asdict(changes).items() if value is not UNSET}
+        if not values:
+            return False
+        detail = ", ".join(values)
+        if "proxy_url" in values:
+            values["proxy_url"] = self._sealed_proxy(account_id, values["proxy_url"])
+        change = update(accounts).where(accounts.c.id == account_id).values(_with_lists(values))
+        if not (await connection.execute(change)).rowcount:
+            return False
+        await self._note(connection, account_id, "changed", detail, at)
+        return True
+
+    async def _add(
+        self, connection: AsyncConnection, new: Enrolment, *, at: float, issued_now: bool = False
+    ) -> Added:
         twin = await self._by_identity(connection, identity(new))
         if twin is not None:
-            return await self._refresh(connection, AccountId(twin), new, at=at)
+            return await self._refresh(connection, twin, new, at=at, issued_now=issued_now)
         count = (await connection.execute(select(func.count()).select_from(accounts))).scalar_one()
         if count >= self._accounts_max:
             raise TooManyAccounts(f"The store holds {count} accounts, which is the limit.")
@@ -193,10 +239,12 @@ class Accounts:
         return Added(found.account, created=True)
 
     async def _refresh(
-        self, connection: AsyncConnection, account_id: AccountId, new: Enrolment, *, at: float
+        self, connection: AsyncConnection, twin: str, new: Enrolment, *, at: float, issued_now: bool
     ) -> Added:
+        account_id = AccountId(twin)
         found = await self._read(connection, account_id)
-        fresher = found.dead or found.damaged or _lives_longer(new, found.account)
+        stale = issued_now or found.dead or found.damaged
+        fresher = stale or _lives_longer(new, found.account)
         if fresher:
             await write_tokens(
                 connection, self._keyring, account_id, _tokens(new), expires_at=_expiry(new), at=at
@@ -253,7 +301,8 @@ class Accounts:
             "identity": identity(new),
             "kind": new.kind.value,
             "proxy_url": self._sealed_proxy(account_id, new.proxy_url),
-            "models": _encoded(new.models),
+            **_with_lists({"models": new.models, "groups": new.groups, "tags": new.tags}),
+            "pause_at": new.pause_at,
             "created_at": at,
         }
 
@@ -284,5 +333,12 @@ def _lives_longer(new: Enrolment, old: Account) -> bool:
     return old.credential.expires_at is None or new.expires_at > old.credential.expires_at
 
 
-def _encoded(models: tuple[str, ...]) -> str:
-    return msgspec.json.encode(models).decode()
+def _with_lists(values: dict[str, Any]) -> dict[str, Any]:
+    """Return `values` with the lists among them as their columns hold them."""
+    columns = dict(values)
+    for name in ("groups", "tags"):
+        if name in columns:
+            columns[name] = names_column(labels(columns[name], param=name))
+    if "models" in columns:
+        columns["models"] = names_column(columns["models"])
+    return columns

@@ -13,18 +13,18 @@ from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import asdict
-from sqlalchemy import Row, delete, insert, or_, select, update
+from sqlalchemy import Row, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.account import Account, AccountId, Secret
 from app.domain.enrolment import Identity
-from app.ports import Tokens
+from app.ports import RenewalEvent, RenewalKind, Tokens
 from app.store.account_rows import codex_identity, sealed_tokens, selection, stored, token_place
 from app.store.engine import Database
+from app.store.events import CODE_CHARS_MAX, EVENTS_AGE_S, forget, note, note_renewal, noted
 from app.store.keyring import Keyring, SealBroken
-from app.store.tables import account_events, accounts, credentials
+from app.store.tables import accounts, credentials
 
-DETAIL_CHARS_MAX = 500
 INTENT_LIFE_S = 90.0
 """How long one process keeps others from a token; an exchange takes 30 s at most."""
 
@@ -85,7 +85,25 @@ class StoredCredentials:
             .values(intended_generation=generation, intended_at=at, intended_by=self._process)
         )
         async with self._database.write(announce=False) as connection:
-            return (await connection.execute(change)).rowcount == 1
+            before = await credential_row(connection, account_id)
+            if (await connection.execute(change)).rowcount != 1:
+                return False
+            if before is not None and self._is_foreign(before):
+                await self._note_interrupted(connection, before, at=at)
+            return True
+
+    def _is_foreign(self, row: Row[Any]) -> bool:
+        """Tell whether another process noted that it would spend this very token."""
+        return bool(row.intended_generation == row.generation and row.intended_by != self._process)
+
+    async def _note_interrupted(
+        self, connection: AsyncConnection, row: Row[Any], *, at: float
+    ) -> None:
+        """Write the event of an attempt whose process ended before it could."""
+        unknown, began_at = RenewalKind.UNKNOWN, row.intended_at
+        if not await noted(connection, row.account_id, unknown, since=began_at):
+            event = RenewalEvent(unknown, began_at, "interrupted", at)
+            await self._note_renewal(connection, row.account_id, event)
 
     async def intended(self) -> list[tuple[AccountId, float]]:
         """Return the accounts whose renewal began, and when, without a word of how it ended."""
@@ -96,9 +114,15 @@ class StoredCredentials:
             return [(AccountId(row[0]), row[1]) for row in await connection.execute(query)]
 
     async def renewed(
-        self, account_id: AccountId, tokens: Tokens, *, generation: int, at: float
+        self,
+        account_id: AccountId,
+        tokens: Tokens,
+        *,
+        generation: int,
+        at: float,
+        next_at: float | None = None,
     ) -> Account | None:
-        """Store what the exchange of `generation` bought, as generation + 1.
+        """Store what the exchange of `generation` bought, as generation + 1, and that event.
 
         Fields that the server left out keep their old values, if those still open. What the new
         tokens tell of their owner is stored with them. Returns the account as it is now, or None
@@ -121,24 +145,50 @@ class StoredCredentials:
             who = self._whose(tokens)
             if who is not None:
                 await learn(connection, account_id, who)
-            await self._note(connection, account_id, "renewed", f"generation {generation + 1}", at)
+            event = RenewalEvent(RenewalKind.RENEWED, at, None, next_at)
+            detail = f"generation {generation + 1}"
+            await self._note_renewal(connection, account_id, event, detail=detail)
             found = (await connection.execute(selection().where(accounts.c.id == account_id))).one()
             return stored(found, self._keyring).account
 
     async def refused(
-        self, account_id: AccountId, *, code: str, permanent: bool, at: float
-    ) -> None:
-        """Record that a renewal failed and whether the refresh token is dead."""
-        values = {"refused_code": code[:DETAIL_CHARS_MAX], "refused_at": at}
-        change = update(credentials).where(credentials.c.account_id == account_id).values(values)
+        self, account_id: AccountId, *, generation: int, code: str, permanent: bool, at: float
+    ) -> bool:
+        """Record that the token of `generation` was not spent, and whether it is dead.
+
+        That settles the intent. False, and nothing is recorded, if the token has been replaced
+        since: what is said of the old one is no reason to take the new one away.
+        """
+        change = (
+            update(credentials)
+            .where(credentials.c.account_id == account_id, credentials.c.generation == generation)
+            .values(
+                refused_code=code[:CODE_CHARS_MAX],
+                refused_at=at,
+                intended_generation=None,
+                intended_at=None,
+                intended_by=None,
+            )
+        )
         if permanent:
             change = change.values(dead=True)
-        # A refusal is an answer, so the intent is settled: the token was not spent.
-        change = change.values(intended_generation=None, intended_at=None, intended_by=None)
-        async with self._database.write() as connection:
-            if (await connection.execute(change)).rowcount:
-                kind = "refresh_dead" if permanent else "refresh_failed"
-                await self._note(connection, account_id, kind, code, at)
+        # Only a token that died changes what other processes may do.
+        async with self._database.write(announce=permanent) as connection:
+            return bool((await connection.execute(change)).rowcount)
+
+    async def remember(self, account_id: AccountId, event: RenewalEvent) -> None:
+        """Keep how a renewal ended; what repeats the account's last event is counted there."""
+        async with self._database.write(announce=False) as connection:
+            if await credential_row(connection, account_id) is not None:
+                await self._note_renewal(connection, account_id, event)
+
+    async def forget_events(self, *, at: float) -> int:
+        """Delete events of all accounts that are too old at `at`, and return how many.
+
+        It takes some thousands at most, so that other writers do not wait; ask again for more.
+        """
+        async with self._database.write(announce=False) as connection:
+            return await forget(connection, before=at - EVENTS_AGE_S)
 
     async def revive(self, account_id: AccountId, *, at: float) -> bool:
         """Let a dead refresh token be tried again, on an operator's word; False if no account."""
@@ -147,7 +197,8 @@ class StoredCredentials:
         async with self._database.write() as connection:
             found = (await connection.execute(change)).rowcount == 1
             if found:
-                await self._note(connection, account_id, "reset", "", at)
+                limit = self._events_max
+                await note(connection, account_id, "reset", "", at=at, events_max=limit)
         return found
 
     def _kept(self, row: Row[Any], column: str) -> Secret | None:
@@ -157,10 +208,11 @@ class StoredCredentials:
         except SealBroken:
             return Secret("") if column == "access_token" else None
 
-    async def _note(
-        self, connection: AsyncConnection, account_id: str, kind: str, detail: str, at: float
+    async def _note_renewal(
+        self, connection: AsyncConnection, account_id: str, event: RenewalEvent, *, detail: str = ""
     ) -> None:
-        await note(connection, account_id, kind, detail, at=at, events_max=self._events_max)
+        limit = self._events_max
+        await note_renewal(connection, account_id, event, detail=detail, events_max=limit)
 
 
 async def credential_row(connection: AsyncConnection, account_id: str) -> Row[Any] | None:
@@ -228,32 +280,3 @@ async def learn(connection: AsyncConnection, account_id: str, who: Identity) -> 
     twin = select(accounts.c.id).where(accounts.c.identity == known)
     if (await connection.execute(twin)).scalar_one_or_none() is None:
         await connection.execute(mine.values(identity=known))
-
-
-async def note(
-    connection: AsyncConnection,
-    account_id: str,
-    kind: str,
-    detail: str,
-    *,
-    at: float,
-    events_max: int,
-) -> None:
-    """Write an account event and delete the account's oldest beyond `events_max`."""
-    event = insert(account_events).values(
-        account_id=account_id, at=at, kind=kind, detail=detail[:DETAIL_CHARS_MAX]
-    )
-    await connection.execute(event)
-    newest_too_many = (
-        select(account_events.c.id)
-        .where(account_events.c.account_id == account_id)
-        .order_by(account_events.c.id.desc())
-        .offset(events_max)
-        .limit(1)
-        .scalar_subquery()
-    )
-    await connection.execute(
-        delete(account_events).where(
-            account_events.c.account_id == account_id, account_events.c.id <= newest_too_many
-        )
-    )

@@ -1,41 +1,75 @@
-"""The connections to the database: many that read, one that writes.
+"""A database as the rest of the store sees it: read a snapshot, write a transaction.
 
-SQLite takes one writer at a time. Here the writers of this process take turns on one connection
-behind a lock, and a write begins with `BEGIN IMMEDIATE`, so that it waits for another process at
-its start or not at all. Readers have their own connections and, as the file is in WAL mode, never
-wait for a writer. A commit is synced to disk: a rotated refresh token that is lost is an account
-that is lost. Every error of the driver leaves here as a `StateError` with its remedy.
+Writers take turns, on SQLite because it has one and on Postgres by a lock of the transaction, so
+that what is checked in a write is still true when it is committed, and one suite of tests fits
+both. Which database it is stands in `app.store.sqlite` and `app.store.postgres`; every error of a
+driver leaves here as a `StateError` with its remedy.
 """
 
-import asyncio
-import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any
 
-from sqlalchemy import URL, event, update
-from sqlalchemy.engine import Connection
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import Table, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.errors import StateError
 from app.store.tables import revision
 
-READERS_MAX = 4
 
+class Database(ABC):
+    """One database. Call `close` at the end."""
 
-class Database:
-    """One SQLite file. Call `close` at the end."""
+    def __init__(self, *, readers: AsyncEngine, writer: AsyncEngine) -> None:
+        self._readers = readers
+        self._writer = writer
 
-    def __init__(self, path: Path, *, busy_timeout_s: float) -> None:
-        self.path = path
-        self._writer = _engine(path, busy_timeout_s=busy_timeout_s, connections=1, writes=True)
-        self._readers = _engine(
-            path, busy_timeout_s=busy_timeout_s, connections=READERS_MAX, writes=False
-        )
-        self._turn = asyncio.Lock()
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What to call it when talking to people: its path or its address, never a password."""
+
+    @abstractmethod
+    def explain(self, error: Exception) -> str:
+        """Return what is wrong and what an operator can do, in whole sentences."""
+
+    @abstractmethod
+    def refuses(self, error: Exception) -> bool:
+        """Tell whether an error says that a row is at fault, not the database."""
+
+    @abstractmethod
+    async def insert_new(
+        self, connection: AsyncConnection, table: Table, rows: Sequence[tuple[Any, ...]]
+    ) -> set[tuple[Any, ...]]:
+        """Insert the rows whose keys are not there yet, and return those keys.
+
+        A row has a value for every column of the table, in order, and each key is there once.
+        """
+
+    @abstractmethod
+    async def add(
+        self, connection: AsyncConnection, table: Table, rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Insert rows of numbers, or add them to the rows that have their keys.
+
+        Sort them by their keys, so that of two writers each waits for the other at most once.
+        """
+
+    @abstractmethod
+    def prepare(self, *, timeout_s: float) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Open the one transaction in which a start makes or migrates the tables.
+
+        Of several processes one at a time gets here; the others wait up to `timeout_s`.
+
+        Raises:
+            StateError: Another process kept it for too long, or the database can't be written.
+        """
+
+    @abstractmethod
+    def _alone(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Open a write transaction that no other writer shares."""
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -44,7 +78,7 @@ class Database:
         Raises:
             StateError: The database can't be read.
         """
-        with translated(self.path):
+        with self.translated():
             async with self._readers.connect() as connection:
                 yield connection
 
@@ -57,84 +91,38 @@ class Database:
         Raises:
             StateError: The database can't be written; nothing was.
         """
-        with translated(self.path):
-            async with self._turn, self._writer.begin() as connection:
+        with self.translated():
+            async with self._alone() as connection:
                 yield connection
                 if announce:
                     await connection.execute(update(revision).values(value=revision.c.value + 1))
 
+    @asynccontextmanager
+    async def append(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction for rows of one's own, which many processes may append at a time.
+
+        Raises:
+            StateError: The database can't be written; nothing was.
+        """
+        with self.translated():
+            async with self._writer.begin() as connection:
+                yield connection
+
     async def close(self) -> None:
-        """Close every connection; the last one folds the WAL into the file."""
+        """Close every connection."""
         await self._readers.dispose()
         await self._writer.dispose()
 
-
-def create_file(path: Path) -> None:
-    """Make the database file if it is missing: for its owner alone, in a folder likewise.
-
-    SQLite gives the WAL the file's own mode, so this also keeps that one private.
-
-    Raises:
-        StateError: The file can't be made or opened for writing.
-    """
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StateError(
-            f"The database {path} can't be opened: {error.strerror}. Make its folder writable, or "
-            "name another with CODEX_DATA_DIR or DATABASE_PATH."
-        ) from error
-    os.close(descriptor)
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn the driver's errors into `StateError`."""
+        try:
+            yield
+        except (SQLAlchemyError, OSError) as error:
+            raise StateError(self.explain(driver_error(error))) from error
 
 
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn the driver's errors into `StateError`, with what an operator can do."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise StateError(_explanation(path, str(getattr(error, "orig", None) or error))) from error
-
-
-def _explanation(path: Path, reason: str) -> str:
-    if "disk is full" in reason:
-        return f"The disk that holds {path} is full: nothing can be saved until there is room."
-    if "locked" in reason:
-        return f"Another process holds the database {path} for writing; try again."
-    if "readonly" in reason or "unable to open" in reason:
-        return f"The database {path} can't be opened for writing ({reason})."
-    if "malformed" in reason or "not a database" in reason:
-        return f"The database {path} is damaged ({reason}): restore it from a backup."
-    return f"The database {path} can't be used: {reason}."
-
-
-def _engine(path: Path, *, busy_timeout_s: float, connections: int, writes: bool) -> AsyncEngine:
-    engine = create_async_engine(
-        URL.create("sqlite+aiosqlite", database=str(path)),
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=busy_timeout_s,
-    )
-    pragmas = (
-        f"PRAGMA busy_timeout = {round(busy_timeout_s * 1000)}",
-        "PRAGMA journal_mode = WAL",
-        "PRAGMA synchronous = FULL",
-        "PRAGMA foreign_keys = ON",
-        f"PRAGMA query_only = {'OFF' if writes else 'ON'}",
-    )
-
-    def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-        # Without this the driver begins transactions itself, late and deferred.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(pragma)
-        cursor.close()
-
-    def begun(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    event.listen(engine.sync_engine, "connect", connected)
-    event.listen(engine.sync_engine, "begin", begun)
-    return engine
+def driver_error(error: Exception) -> Exception:
+    """Return what the driver itself said."""
+    orig = getattr(error, "orig", None)
+    return orig if isinstance(orig, Exception) else error

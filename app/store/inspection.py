@@ -1,11 +1,13 @@
 """Looks at a database without changing anything: for checks before a start."""
 
 from msgspec import Struct
+from sqlalchemy import inspect as reflect
+from sqlalchemy.engine import Connection
 
-from app.settings import Settings
+from app.settings import Driver, Settings
 from app.store.account_rows import selection, stored
-from app.store.engine import Database
 from app.store.schema import current
+from app.store.store import database_of
 from app.store.vault import prove
 
 
@@ -25,11 +27,13 @@ async def inspect(settings: Settings) -> Inspection:
         StateError: It can't be used: `NewerSchema`, `WrongKey`, or the database itself is at fault.
     """
     path = settings.sqlite_path
-    if not path.exists() or not path.stat().st_size:
+    if settings.database_driver is Driver.SQLITE and not (path.exists() and path.stat().st_size):
         return Inspection(exists=False)
-    database = Database(path, busy_timeout_s=settings.limits.store_busy_timeout_s)
+    database = database_of(settings)
     try:
         async with database.read() as connection:
+            if not await connection.run_sync(_has_tables):
+                return Inspection(exists=False)
             if not await connection.run_sync(current):
                 return Inspection(exists=True)
             keyring = await prove(connection, keys=settings.secret_keys, key_file=settings.key_file)
@@ -38,3 +42,7 @@ async def inspect(settings: Settings) -> Inspection:
         await database.close()
     damaged = sum(stored(row, keyring).damaged for row in rows) if keyring else 0
     return Inspection(exists=True, schema_current=True, accounts=len(rows), damaged=damaged)
+
+
+def _has_tables(connection: Connection) -> bool:
+    return bool(reflect(connection).get_table_names())

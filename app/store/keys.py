@@ -8,17 +8,20 @@ and random. When a key expires or what it may ask for is judged where it is used
 
 import hmac
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
+from msgspec.structs import asdict
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain import enrolment
 from app.domain.account import Secret
-from app.domain.caller import Caller, KeyId
+from app.domain.caller import Allowance, Caller, KeyId
+from app.domain.enrolment import KeyChanges, labels, limit
 from app.errors import InvalidRequest
+from app.store.account_rows import names, names_column
 from app.store.engine import Database
 from app.store.tables import keys
 from app.store.vault import Vault
@@ -28,8 +31,15 @@ KEY_CHARS_MAX = 256
 _TAIL_CHARS = 4
 _LONG_ENOUGH_FOR_TAIL = 20
 _DUMMY = bytes(32)
-
-_models = msgspec.json.Decoder(tuple[str, ...])
+_UNLIMITED = Allowance()
+_CHECKS: Mapping[str, Callable[..., object]] = {
+    "groups": labels,
+    "tags": labels,
+    "endpoints": enrolment.endpoints,
+    "networks": enrolment.networks,
+    **dict.fromkeys(Allowance.__struct_fields__, limit),
+}
+"""What a value of a field must pass, and how it is kept."""
 
 
 class StoredKey(Struct, frozen=True):
@@ -57,7 +67,7 @@ class Keys:
         self._vault = vault
         self._keys_max = keys_max
 
-    async def create(
+    async def create(  # noqa: PLR0913 - keyword-only, one per field of a key
         self,
         *,
         name: str,
@@ -65,16 +75,33 @@ class Keys:
         key: Secret | None = None,
         expires_at: float | None = None,
         models: tuple[str, ...] = (),
+        groups: tuple[str, ...] = (),
+        tags: tuple[str, ...] = (),
+        endpoints: tuple[str, ...] = (),
+        networks: tuple[str, ...] = (),
+        allowance: Allowance = _UNLIMITED,
     ) -> CreatedKey:
         """Make a key, or store the one that the operator brings along.
 
         Raises:
-            InvalidRequest: The operator's key has a wrong form or is there already; or the store
-                is full.
+            InvalidRequest: The operator's key has a wrong form or is there already; a name, a
+                network or a limit has a wrong form; or the store is full.
         """
         key_id = KeyId(secrets.token_hex(5))
         key = key or Secret(f"sk-c2a-{key_id}-{secrets.token_urlsafe(32)}")
-        caller = Caller(id=key_id, name=name, expires_at=expires_at, models=models)
+        caller = Caller(
+            id=key_id,
+            name=name,
+            expires_at=expires_at,
+            models=models,
+            groups=labels(groups, param="groups"),
+            tags=labels(tags, param="tags"),
+            endpoints=enrolment.endpoints(endpoints, param="endpoints"),
+            networks=enrolment.networks(networks, param="networks"),
+            allowance=Allowance(
+                **{name: limit(value, param=name) for name, value in asdict(allowance).items()}
+            ),
+        )
         async with self._database.write() as connection:
             if await self._known(connection, _checked(key)):
                 raise InvalidRequest("This key is there already.", param="key")
@@ -110,23 +137,26 @@ class Keys:
         async with self._database.write() as connection:
             return (await connection.execute(change.values(revoked_at=at))).rowcount == 1
 
-    async def change(
-        self,
-        key_id: KeyId,
-        *,
-        name: str | None = None,
-        enabled: bool | None = None,
-        models: tuple[str, ...] | None = None,
-    ) -> bool:
-        """Change what is not None; False if there is no such key."""
-        wanted: dict[str, object | None] = {"name": name, "enabled": enabled}
-        wanted["models"] = None if models is None else msgspec.json.encode(models).decode()
-        values = {column: value for column, value in wanted.items() if value is not None}
-        if not values:
-            return False
-        change = update(keys).where(keys.c.id == key_id, keys.c.revoked_at.is_(None))
-        async with self._database.write() as connection:
-            return (await connection.execute(change.values(values))).rowcount == 1
+    async def change(self, key_id: KeyId, changes: KeyChanges) -> StoredKey | None:
+        """Change what `changes` sets and return the key; None if none that works has the id.
+
+        Raises:
+            InvalidRequest: A name, a network or a limit has a wrong form.
+        """
+        values = {name: value for name, value in asdict(changes).items() if value is not UNSET}
+        for name, checked in _CHECKS.items():
+            if name in values:
+                values[name] = checked(values[name], param=name)
+        columns = {
+            name: names_column(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+        }
+        mine = (keys.c.id == key_id, keys.c.revoked_at.is_(None))
+        async with self._database.write(announce=bool(columns)) as connection:
+            if columns:
+                await connection.execute(update(keys).where(*mine).values(columns))
+            row = (await connection.execute(select(keys).where(*mine))).one_or_none()
+        return None if row is None else _stored(row)
 
     async def _known(self, connection: AsyncConnection, key: Secret) -> bool:
         digests = [digest(key.reveal(), pepper) for pepper in self._vault.peppers.values()]
@@ -150,8 +180,13 @@ class Keys:
                 tail=text[-_TAIL_CHARS:] if len(text) >= _LONG_ENOUGH_FOR_TAIL else "",
                 enabled=caller.enabled,
                 expires_at=caller.expires_at,
-                models=msgspec.json.encode(caller.models).decode(),
+                models=names_column(caller.models),
+                groups=names_column(caller.groups),
+                tags=names_column(caller.tags),
+                endpoints=names_column(caller.endpoints),
+                networks=names_column(caller.networks),
                 created_at=at,
+                **asdict(caller.allowance),
             )
         )
 
@@ -182,6 +217,11 @@ class KeyBook:
         return found
 
     @property
+    def callers(self) -> Iterable[Caller]:
+        """Everybody who has a key."""
+        return (entry.caller for entry in self._entries.values())
+
+    @property
     def empty(self) -> bool:
         """True while no key at all is configured."""
         return not self._entries
@@ -210,6 +250,17 @@ def _stored(row: Row[Any]) -> StoredKey:
         name=row.name,
         enabled=row.enabled,
         expires_at=row.expires_at,
-        models=_models.decode(row.models),
+        models=names(row.models),
+        groups=names(row.groups),
+        tags=names(row.tags),
+        endpoints=names(row.endpoints),
+        networks=names(row.networks),
+        allowance=Allowance(
+            requests_per_minute=row.requests_per_minute,
+            tokens_per_minute=row.tokens_per_minute,
+            concurrency_max=row.concurrency_max,
+            day_nusd=row.day_nusd,
+            month_nusd=row.month_nusd,
+        ),
     )
     return StoredKey(caller, row.digest, row.tail, row.created_at, row.revoked_at)

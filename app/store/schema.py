@@ -15,6 +15,8 @@ from sqlalchemy.engine import Connection
 from app.errors import StateError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+UNFINISHED_COPY = "unfinished-copy-"
+"""What the schema step of a half-filled copy begins with; its own step follows."""
 
 
 class NewerSchema(StateError):
@@ -45,6 +47,10 @@ def current(connection: Connection) -> bool:
     known = {step.revision for step in script.walk_revisions()}
     applied = MigrationContext.configure(connection).get_current_heads()
     unknown = [step for step in applied if step not in known]
+    if unknown and unknown[0].startswith(UNFINISHED_COPY):
+        raise NewerSchema(
+            f"The database is half a copy ({unknown[0]}): run `codex2api db copy` again."
+        )
     if unknown:
         raise NewerSchema(
             f"The database was written by a newer codex2api (schema step {unknown[0]}, which this "

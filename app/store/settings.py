@@ -1,16 +1,26 @@
-"""The operator's runtime settings: one row, one JSON document, replaced as a whole."""
+"""The operator's runtime settings: one row, one JSON document, replaced as a whole.
+
+A document may be older or newer than this version. A field that it does not know is passed over,
+and a word that it does not know, such as the name of a strategy that is gone, counts as not chosen
+and is logged: a gateway that serves by its default is better than one that does not start. A
+number out of bounds is refused, because no version has ever written it.
+"""
+
+import logging
+from collections.abc import Callable
 
 import msgspec
 from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.runtime import RuntimeSettings
+from app.domain.runtime import RuntimeSettings, without_unknown_words
 from app.errors import StateError
 from app.store.engine import Database
 from app.store.tables import settings
 
 _ROW = 1
 
-_decoder = msgspec.json.Decoder(RuntimeSettings)
+logger = logging.getLogger(__name__)
 
 
 class StoredSettings:
@@ -25,21 +35,57 @@ class StoredSettings:
         Raises:
             StateError: The row holds values that this version can't use.
         """
-        query = select(settings.c.document).where(settings.c.id == _ROW)
         async with self._database.read() as connection:
-            document = (await connection.execute(query)).scalar_one_or_none()
-        if document is None:
-            return RuntimeSettings()
-        try:
-            return _decoder.decode(document)
-        except msgspec.DecodeError as error:
-            raise StateError(f"The stored settings can't be used: {error}.") from error
+            return await _loaded(connection)
 
     async def save(self, value: RuntimeSettings, *, at: float) -> None:
         """Replace the settings; running gateways take them over within seconds."""
-        document = msgspec.json.encode(value).decode()
         async with self._database.write() as connection:
-            change = update(settings).where(settings.c.id == _ROW)
-            values = {"document": document, "updated_at": at}
-            if not (await connection.execute(change.values(values))).rowcount:
-                await connection.execute(insert(settings).values(id=_ROW, **values))
+            await _save(connection, value, at=at)
+
+    async def change(
+        self, changed: Callable[[RuntimeSettings], RuntimeSettings], *, at: float
+    ) -> RuntimeSettings:
+        """Replace the settings by what `changed` makes of them, and return that.
+
+        It is one transaction, so of two changes at a time none is lost. What `changed` raises
+        comes through; nothing is stored then.
+
+        Raises:
+            StateError: The row holds values that this version can't use.
+        """
+        async with self._database.write() as connection:
+            value = changed(await _loaded(connection))
+            await _save(connection, value, at=at)
+        return value
+
+
+async def _loaded(connection: AsyncConnection) -> RuntimeSettings:
+    query = select(settings.c.document).where(settings.c.id == _ROW)
+    document = (await connection.execute(query)).scalar_one_or_none()
+    if document is None:
+        return RuntimeSettings()
+    try:
+        fields = msgspec.json.decode(document, type=dict[str, object])
+        known, unknown = without_unknown_words(fields)
+        value = msgspec.convert(known, RuntimeSettings)
+    except msgspec.DecodeError as error:
+        raise StateError(
+            f"The stored settings can't be used: {error}. Mend the document in the table "
+            "`settings`, or delete its row to have the defaults."
+        ) from error
+    for name, word in unknown.items():
+        logger.warning(
+            "the stored setting %s is %r, which this version does not know; its default counts",
+            name,
+            word,
+        )
+    return value
+
+
+async def _save(connection: AsyncConnection, value: RuntimeSettings, *, at: float) -> None:
+    document = msgspec.json.encode(value).decode()
+    change = update(settings).where(settings.c.id == _ROW)
+    values = {"document": document, "updated_at": at}
+    if not (await connection.execute(change.values(values))).rowcount:
+        await connection.execute(insert(settings).values(id=_ROW, **values))

@@ -6,20 +6,27 @@ revision in its own transaction, and a running gateway polls `revision` and load
 moved. Nothing here is on the path of a call.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Self
 
 from sqlalchemy import select
 
-from app.settings import Settings
+from app.ports import Clock
+from app.settings import Driver, Settings
 from app.store.accounts import Accounts
 from app.store.credentials import StoredCredentials, Whose
-from app.store.engine import Database, create_file
+from app.store.engine import Database
 from app.store.keys import KeyBook, Keys
-from app.store.lock import exclusive
+from app.store.ledger import StoredLedger
+from app.store.postgres import PostgresDatabase, address
+from app.store.prices import StoredPrices
+from app.store.reports import Reports
+from app.store.request_log import RequestLog
+from app.store.retention import Retention
 from app.store.schema import upgrade
 from app.store.settings import StoredSettings
+from app.store.sqlite import SqliteDatabase, create_file
 from app.store.tables import revision
 from app.store.vault import Vault, open_vault
 
@@ -46,6 +53,9 @@ class Store:
         )
         self.keys = Keys(database, vault, keys_max=limits.keys_max)
         self.settings = StoredSettings(database)
+        self.reports = Reports(database)
+        self.prices = StoredPrices(database)
+        self.request_log = RequestLog(database)
 
     @classmethod
     @asynccontextmanager
@@ -63,7 +73,8 @@ class Store:
         """
         async with _database(settings) as database:
             # One transaction: a database whose key is wrong is not brought up to date either.
-            async with _alone(settings), database.write(announce=False) as connection:
+            timeout_s = settings.limits.store_lock_timeout_s
+            async with database.prepare(timeout_s=timeout_s) as connection:
                 await connection.run_sync(upgrade)
                 vault = await open_vault(
                     connection, keys=settings.secret_keys, key_file=settings.key_file
@@ -79,6 +90,14 @@ class Store:
         """Return an empty key book that judges keys as this store does."""
         return KeyBook(self._vault)
 
+    def ledger(self, clock: Clock) -> StoredLedger:
+        """Return where the rows of the journal go."""
+        return StoredLedger(self._database, clock=clock)
+
+    def retention(self, *, pause: Callable[[], Awaitable[None]]) -> Retention:
+        """Return what deletes old rows; it awaits `pause` between its transactions."""
+        return Retention(self._database, pause=pause)
+
 
 async def upgrade_schema(settings: Settings) -> bool:
     """Bring the database up to date without its key; tell whether there was anything to do.
@@ -86,25 +105,34 @@ async def upgrade_schema(settings: Settings) -> bool:
     Raises:
         StateError: It can't be, or a newer version has written it.
     """
+    timeout_s = settings.limits.store_lock_timeout_s
     async with (
         _database(settings) as database,
-        _alone(settings),
-        database.write(announce=False) as connection,
+        database.prepare(timeout_s=timeout_s) as connection,
     ):
         return await connection.run_sync(upgrade)
 
 
+def database_of(settings: Settings) -> Database:
+    """Return the database that the settings name; nothing is dialled or made yet."""
+    if settings.database_driver is Driver.POSTGRES:
+        return PostgresDatabase(address(settings))
+    return SqliteDatabase(settings.sqlite_path, busy_timeout_s=settings.limits.store_busy_timeout_s)
+
+
+def database_name(settings: Settings) -> str:
+    """Return what to call the database of the settings when talking to people."""
+    if settings.database_driver is Driver.POSTGRES:
+        return address(settings).shown
+    return str(settings.sqlite_path)
+
+
 @asynccontextmanager
 async def _database(settings: Settings) -> AsyncIterator[Database]:
-    create_file(settings.sqlite_path)
-    database = Database(settings.sqlite_path, busy_timeout_s=settings.limits.store_busy_timeout_s)
+    if settings.database_driver is Driver.SQLITE:
+        create_file(settings.sqlite_path)
+    database = database_of(settings)
     try:
         yield database
     finally:
         await database.close()
-
-
-def _alone(settings: Settings) -> AbstractAsyncContextManager[None]:
-    path = settings.sqlite_path
-    lock = path.with_name(f"{path.name}.lock")
-    return exclusive(lock, timeout_s=settings.limits.store_lock_timeout_s)

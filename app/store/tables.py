@@ -1,11 +1,15 @@
 """The tables, once for every database: what the rows are, not how they came to be.
 
 Columns of type `LargeBinary` in `accounts`, `credentials` and `sealed` are records of
-`app.store.keyring`; nothing else in here is secret. Points in time are epoch seconds. The steps
-from one form of the tables to the next are in `migrations`; a test holds both together.
+`app.store.keyring`; nothing else in here is secret. Points in time are epoch seconds, money is
+nano-dollars. The steps from one form of the tables to the next are in `migrations`; a test holds
+both together.
 """
 
+from typing import Any, Final
+
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Double,
@@ -40,7 +44,11 @@ accounts = Table(
     Column("enabled", Boolean, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("concurrency_max", Integer, nullable=False),
+    # Lists of names are JSON, here and in `keys`.
     Column("models", Text, nullable=False),
+    Column("groups", Text, nullable=False, server_default="[]"),
+    Column("tags", Text, nullable=False, server_default="[]"),
+    Column("pause_at", Double),
     Column("created_at", Double, nullable=False),
 )
 
@@ -76,7 +84,13 @@ account_events = Table(
     Column("at", Double, nullable=False),
     Column("kind", String(32), nullable=False),
     Column("detail", Text, nullable=False),
+    # How a renewal ended, and when the next one is planned.
+    Column("code", String(64)),
+    Column("next_at", Double),
+    # Equal failures in a row are one row; `at` is the last of them.
+    Column("count", Integer, nullable=False, server_default="1"),
     Index("account_events_by_account", "account_id", "id"),
+    Index("account_events_by_age", "at"),
 )
 
 keys = Table(
@@ -92,9 +106,19 @@ keys = Table(
     Column("enabled", Boolean, nullable=False),
     Column("expires_at", Double),
     Column("models", Text, nullable=False),
+    Column("groups", Text, nullable=False, server_default="[]"),
+    Column("tags", Text, nullable=False, server_default="[]"),
     Column("created_at", Double, nullable=False),
     # A revoked key's row stays, so that a key from the environment is not made again.
     Column("revoked_at", Double),
+    # What the key may spend; null means without a limit.
+    Column("requests_per_minute", BigInteger),
+    Column("tokens_per_minute", BigInteger),
+    Column("concurrency_max", BigInteger),
+    Column("day_nusd", BigInteger),
+    Column("month_nusd", BigInteger),
+    Column("endpoints", Text, nullable=False, server_default="[]"),
+    Column("networks", Text, nullable=False, server_default="[]"),
 )
 
 settings = Table(
@@ -119,4 +143,159 @@ revision = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     # Grows with every write that a running gateway must see.
     Column("value", Integer, nullable=False),
+)
+
+
+def _tokens() -> list[Column[int]]:
+    """Return the columns of what was used and what it cost."""
+    names = ("input", "cached", "cache_write", "output", "reasoning", "cost_nusd")
+    return [Column(name, BigInteger, nullable=False) for name in names]
+
+
+# Rows about calls name accounts and keys without referring to them: they outlive both.
+requests = Table(
+    "requests",
+    metadata,
+    Column("uid", String(64), primary_key=True),
+    Column("request_id", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("caller_id", String(32)),
+    Column("account_id", String(32)),
+    Column("dialect", String(32), nullable=False),
+    Column("model", String(256)),
+    Column("asked_model", Text),
+    Column("stream", Boolean, nullable=False),
+    # 0 where nobody knows what the caller saw.
+    Column("status", Integer, nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    *_tokens(),
+    Column("source", String(16), nullable=False),
+    Column("queue_s", Double, nullable=False),
+    Column("first_event_s", Double),
+    Column("seconds", Double, nullable=False),
+    Column("added_s", Double),
+    Column("interrupted", Boolean, nullable=False),
+    Index("requests_by_age", "at"),
+    Index("requests_by_caller", "caller_id", "at"),
+    Index("requests_by_account", "account_id", "at"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("uid", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("caller_id", String(32), nullable=False),
+    Column("account_id", String(32), nullable=False),
+    Column("model", String(256), nullable=False),
+    Column("outcome", String(64), nullable=False),
+    Column("code", String(64)),
+    *_tokens(),
+    Column("source", String(16), nullable=False),
+    # The version of the row in `prices` that the cost was made with.
+    Column("prices", Integer, nullable=False),
+    Column("queue_s", Double, nullable=False),
+    Column("first_event_s", Double),
+    Column("seconds", Double, nullable=False),
+    Column("delivered", Boolean, nullable=False),
+    Index("attempts_by_age", "at"),
+    Index("attempts_by_account", "account_id", "at"),
+)
+
+FIRST_EVENT_COLUMNS: Final = tuple(f"first_event_{number:02}" for number in range(12))
+"""Counts of a histogram; `app.store.rollups` has the bounds."""
+
+
+def _sums(name: str, *key: Column[Any]) -> Table:
+    """Return a table of sums over the calls that began in an hour or a day of UTC."""
+    return Table(
+        name,
+        metadata,
+        *key,
+        *(Column(each, BigInteger, nullable=False) for each in ("requests", "errors", "attempts")),
+        *_tokens(),
+        Column("seconds", Double, nullable=False),
+        Column("first_events", BigInteger, nullable=False),
+        Column("first_event_s", Double, nullable=False),
+        *(Column(each, BigInteger, nullable=False) for each in FIRST_EVENT_COLUMNS),
+    )
+
+
+def _usage(name: str) -> Table:
+    """Return a table of sums by all that calls can be told apart by; empty where there is none."""
+    table = _sums(
+        name,
+        Column("caller_id", String(32), primary_key=True),
+        Column("start", BigInteger, primary_key=True, autoincrement=False),
+        Column("account_id", String(32), primary_key=True),
+        Column("model", String(256), primary_key=True),
+    )
+    Index(f"{name}_by_account", table.c.account_id, table.c.start)
+    Index(f"{name}_by_model", table.c.model, table.c.start)
+    Index(f"{name}_by_age", table.c.start)
+    return table
+
+
+def _totals(name: str) -> Table:
+    """Return a table of sums by one thing at a time.
+
+    There are as many rows as there are callers, accounts and models, not as there are combinations
+    of them. `dimension` names the column of the other tables that `id` is from; both are empty in
+    the row of all calls.
+    """
+    table = _sums(
+        name,
+        Column("dimension", String(16), primary_key=True),
+        Column("start", BigInteger, primary_key=True, autoincrement=False),
+        Column("id", String(256), primary_key=True),
+    )
+    Index(f"{name}_by_age", table.c.start)
+    return table
+
+
+usage_hours = _usage("usage_hours")
+usage_days = _usage("usage_days")
+hour_totals = _totals("hour_totals")
+day_totals = _totals("day_totals")
+
+# Requests that did not end well, by hours: by all together, and by one thing at a time as above.
+error_hours = Table(
+    "error_hours",
+    metadata,
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("code", String(64), primary_key=True),
+    Column("caller_id", String(32), primary_key=True),
+    Column("account_id", String(32), primary_key=True),
+    Column("model", String(256), primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+)
+
+error_totals = Table(
+    "error_totals",
+    metadata,
+    Column("dimension", String(16), primary_key=True),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", String(256), primary_key=True),
+    Column("code", String(64), primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Index("error_totals_by_age", "start"),
+)
+
+journal_positions = Table(
+    "journal_positions",
+    metadata,
+    Column("segment", String(128), primary_key=True),
+    # How far the segment has been read into the tables above.
+    Column("offset", BigInteger, nullable=False),
+    Column("done_at", Double, nullable=False),
+)
+
+prices = Table(
+    "prices",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("document", Text, nullable=False),
 )

@@ -1,8 +1,9 @@
-"""Prometheus metrics of one worker: counted on the path of a call, spelled out at a scrape.
+"""Prometheus metrics of one worker: counted on the path of a call, read at a scrape.
 
 A count is a plain addition to a number in a dict; the Prometheus client only ever reads them, when
 somebody scrapes. Labels come from small sets: dialects, health states, and the first so many
-codes and models that are seen (the rest is "other"). Never a key or a prompt.
+codes and models that are seen (the rest is "other"). Never a key or a prompt. What is told of each
+account is in `app.telemetry.account_counts` and `app.telemetry.account_gauges`.
 """
 
 from bisect import bisect_left
@@ -10,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -23,11 +23,23 @@ from app import __version__
 from app.domain.account import Account
 from app.domain.call import Call, Dialect
 from app.domain.outcome import Outcome, Succeeded
+from app.domain.runtime import Strategy
+from app.domain.usage import Heard
 from app.pool.state import AccountState, Health
+from app.telemetry.account_counts import AccountCounts
+from app.telemetry.exposition import Exposition
+from app.telemetry.labels import OTHER, Words
+
+__all__ = ["Exposition", "Gauges", "Metrics"]
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 MODELS_MAX: Final = 64
 CODES_MAX: Final = 128
+REASONS: Final = frozenset({"session", "owner", "preferred", "only"})
+"""Why an account was chosen, if not by the pool's strategy."""
+CHOICE: Final = "choice"
+STRATEGIES: Final = frozenset(strategy.value for strategy in Strategy)
+REFRESHES: Final = frozenset({"renewed", "failed", "dead"})
 
 
 class Histogram:
@@ -54,24 +66,55 @@ class Histogram:
 
 
 class Metrics:
-    """Counts what happens; an `Observer` and a `CallObserver` (see `app.ports`)."""
+    """Counts what happens; an `Observer` and a `CallObserver` (see `app.ports`).
 
-    def __init__(self) -> None:
+    `accounts` is told of attempts too; it is a source of metrics of its own.
+    """
+
+    def __init__(self, *, accounts: AccountCounts | None = None) -> None:
+        self.strategy = Strategy.BALANCED
+        """The one that the pool has now."""
+        self._accounts = accounts
         self._requests: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._attempts: defaultdict[str, int] = defaultdict(int)
         self._tokens: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self._models: set[str] = set()
-        self._codes: set[str] = set()
+        self._selections: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._refreshes: defaultdict[str, int] = defaultdict(int)
+        self._models = Words(MODELS_MAX)
+        self._codes = Words(CODES_MAX)
         self._first_event = Histogram()
         self._duration = Histogram()
+        self._queue_wait = Histogram()
         self._streams = 0
 
-    def attempt(self, call: Call, account: Account, outcome: Outcome) -> None:
+    def leased(self, call: Call, reason: str, waited_s: float) -> None:
+        """A lease was found."""
+        del call
+        self._selections[self.strategy, reason] += 1
+        self._queue_wait.observe(waited_s)
+
+    def refused(self, call: Call, code: str, waited_s: float) -> None:
+        """No lease was found; the code is counted when the call is answered."""
+        del call, code
+        self._queue_wait.observe(waited_s)
+
+    def refreshed(self, result: str) -> None:
+        """A credential was renewed, or was not: one of `REFRESHES`."""
+        self._refreshes[result if result in REFRESHES else OTHER] += 1
+
+    def began(self, call: Call, account: Account) -> None:
+        """Content has come; what is counted of it is counted when the attempt is over."""
+
+    def attempt(
+        self, call: Call, account: Account, outcome: Outcome, heard: Heard | None = None
+    ) -> None:
         """An attempt is over."""
-        del account
+        del heard
+        if self._accounts is not None:
+            self._accounts.attempt(account, outcome)
         self._attempts[type(outcome).__name__.lower()] += 1
         if isinstance(outcome, Succeeded) and outcome.usage is not None:
-            usage, model = outcome.usage, self._model(call.model)
+            usage, model = outcome.usage, self._models.label(call.model)
             self._tokens[model, "input"] += usage.input
             self._tokens[model, "cached"] += usage.cached
             self._tokens[model, "output"] += usage.output
@@ -91,8 +134,8 @@ class Metrics:
         self, dialect: Dialect, call: Call | None, status: int, code: str, seconds: float
     ) -> None:
         """A request was answered."""
-        label = self._code(code if code != "ok" or status == 200 else str(status))
-        model = self._model(call.model) if call else "none"
+        label = self._codes.label(code if code != "ok" or status == 200 else str(status))
+        model = self._models.label(call.model) if call else "none"
         self._requests[dialect.value, model, label] += 1
         self._duration.observe(seconds)
 
@@ -131,22 +174,37 @@ class Metrics:
         )
         streams.add_metric(("sse",), self._streams)
         yield streams
+        yield from self._selection()
 
-    def _model(self, model: str) -> str:
-        return _label(model, self._models, MODELS_MAX)
+    def _selection(self) -> Iterator[Metric]:
+        selections = CounterMetricFamily(
+            "codex2api_selection",
+            "Accounts leased: by the pool's strategy (choice), or why not by it.",
+            labels=("strategy", "reason"),
+        )
+        totals: defaultdict[tuple[str, str], int] = defaultdict(int)
+        for (strategy, reason), count in self._selections.items():
+            totals[strategy, _reason(reason)] += count
+        for pair, count in totals.items():
+            selections.add_metric(pair, count)
+        yield selections
+        yield _histogram(
+            "codex2api_queue_wait_seconds",
+            "How long a call stood in line for an account, 0 for most; refused ones too.",
+            self._queue_wait,
+        )
+        yield _counter(
+            "codex2api_credential_refresh",
+            "Renewals of credentials.",
+            "result",
+            dict.fromkeys(sorted(REFRESHES), 0) | self._refreshes,
+        )
 
-    def _code(self, code: str) -> str:
-        return _label(code, self._codes, CODES_MAX)
 
-
-def _label(word: str, known: set[str], words_max: int) -> str:
-    """Return the word itself while there are few of them: upstreams have codes of their own."""
-    if word in known:
-        return word
-    if len(known) >= words_max:
-        return "other"
-    known.add(word)
-    return word
+def _reason(reason: str) -> str:
+    if reason in REASONS:
+        return reason
+    return CHOICE if reason in STRATEGIES else OTHER
 
 
 class Gauges:
@@ -198,31 +256,6 @@ class Gauges:
         build = InfoMetricFamily("codex2api_build", "What runs here.")
         build.add_metric((), {"version": __version__})
         yield build
-
-
-class Exposition:
-    """All metrics of this worker as one page of text."""
-
-    def __init__(self, metrics: Metrics, gauges: Gauges) -> None:
-        self._registry = CollectorRegistry()
-        self._registry.register(_Families(metrics.families))
-        self._registry.register(_Families(gauges.families))
-        ProcessCollector(registry=self._registry)
-
-    def text(self) -> bytes:
-        """Return the page in Prometheus' text format."""
-        return generate_latest(self._registry)
-
-
-class _Families:
-    def __init__(self, families: Callable[[], Iterator[Metric]]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterator[Metric]:
-        return self._families()
-
-    def describe(self) -> list[Metric]:
-        return []
 
 
 def _counter(name: str, help_: str, label: str, counts: dict[str, int]) -> Metric:

@@ -36,17 +36,26 @@ PERMANENT_CODES = frozenset(
 _PERMANENT_TEXT = "session has ended"
 
 
-def refusal(status: int, body: bytes, *, secret: Secret) -> RenewalRefused:
-    """Return the exception for a reply other than 2xx; `secret` is struck from its text."""
+def refusal(
+    status: int, body: bytes, *, secret: Secret, retry_after_s: float | None = None
+) -> RenewalRefused:
+    """Return the exception for a reply other than 2xx; `secret` is struck from its text.
+
+    `retry_after_s` is what the reply's headers asked for; a refusal for good has no use for it.
+    """
     answer = decoded(body)
     if answer is None:
-        return RenewalRefused(f"http_{status}", "no JSON in the answer", permanent=False)
+        return RenewalRefused(
+            f"http_{status}", "no JSON in the answer", permanent=False, retry_after_s=retry_after_s
+        )
     code = _clean(_code(answer), _CODE_CHARS_MAX, secret)
     message = _clean(_message(answer), _MESSAGE_CHARS_MAX, secret)
+    permanent = _permanent(status, code, message)
     return RenewalRefused(
         code or f"http_{status}",
         message or f"status {status}",
-        permanent=_permanent(status, code, message),
+        permanent=permanent,
+        retry_after_s=None if permanent else retry_after_s,
     )
 
 

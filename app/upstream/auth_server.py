@@ -22,6 +22,7 @@ from app.domain.account import Secret
 from app.domain.login import AuthorizationGrant, DeviceLogin
 from app.ports import Clock, RenewalRefused, RenewalUnknown, RenewalUnsent, Tokens
 from app.upstream.auth_refusals import decoded, refusal
+from app.wire.quota import retry_after_s
 
 CODEX_CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
 """The public client of the Codex programs; it has no secret."""
@@ -59,6 +60,15 @@ class Route(Struct, frozen=True):
     """Serves where a call brings no proxy of its own."""
     timeout_s: float = CALL_TIMEOUT_S
     """Bounds each call, from connecting to the last byte of its answer."""
+
+
+class _Answer(Struct, frozen=True):
+    """What one POST brought."""
+
+    status: int
+    body: bytes
+    retry_after_s: float | None
+    """How long the server wants to be left alone."""
 
 
 class OAuthServer:
@@ -134,25 +144,25 @@ class OAuthServer:
             RenewalUnknown: Sent, but no answer that can be read.
             RenewalUnsent: Not sent.
         """
-        status, body = await self._post(
+        answer = await self._post(
             "/api/accounts/deviceauth/usercode",
             proxy_url=proxy_url,
             json={"client_id": CODEX_CLIENT_ID},
         )
-        if status == 404:
+        if answer.status == 404:
             raise RenewalRefused(
                 "device_login_disabled", "the issuer has no device login", permanent=True
             )
-        answer = _answer(status, body, secret=Secret(""))
-        device_id = _text(answer, "device_auth_id")
-        user_code = _text(answer, "user_code") or _text(answer, "usercode")
+        fields = _fields(answer, secret=Secret(""))
+        device_id = _text(fields, "device_auth_id")
+        user_code = _text(fields, "user_code") or _text(fields, "usercode")
         if device_id is None or user_code is None:
             raise RenewalUnknown("the answer names no device code")
         return DeviceLogin(
             device_id=Secret(device_id),
             user_code=user_code,
             url=f"{self._issuer}/codex/device",
-            interval_s=_interval_s(answer.get("interval")),
+            interval_s=_interval_s(fields.get("interval")),
         )
 
     async def poll_device(
@@ -165,15 +175,15 @@ class OAuthServer:
             RenewalUnknown: Sent, but no answer that can be read.
             RenewalUnsent: Not sent.
         """
-        status, body = await self._post(
+        answer = await self._post(
             "/api/accounts/deviceauth/token",
             proxy_url=proxy_url,
             json={"device_auth_id": login.device_id.reveal(), "user_code": login.user_code},
         )
-        if status in {403, 404}:
+        if answer.status in {403, 404}:
             return None
-        answer = _answer(status, body, secret=login.device_id)
-        code, verifier = _text(answer, "authorization_code"), _text(answer, "code_verifier")
+        fields = _fields(answer, secret=login.device_id)
+        code, verifier = _text(fields, "authorization_code"), _text(fields, "code_verifier")
         if code is None or verifier is None:
             raise RenewalUnknown("the answer names no authorization code")
         return AuthorizationGrant(code=Secret(code), verifier=Secret(verifier), device=True)
@@ -181,13 +191,13 @@ class OAuthServer:
     async def _tokens(
         self, form: dict[str, str], *, secret: Secret, proxy_url: Secret | None
     ) -> Tokens:
-        status, body = await self._post("/oauth/token", proxy_url=proxy_url, form=form)
-        answer = _answer(status, body, secret=secret)
+        answer = await self._post("/oauth/token", proxy_url=proxy_url, form=form)
+        fields = _fields(answer, secret=secret)
         tokens = Tokens(
-            access_token=_secret(answer, "access_token"),
-            refresh_token=_secret(answer, "refresh_token"),
-            id_token=_secret(answer, "id_token"),
-            expires_at=_expires_at(answer.get("expires_in"), now=self._clock.now()),
+            access_token=_secret(fields, "access_token"),
+            refresh_token=_secret(fields, "refresh_token"),
+            id_token=_secret(fields, "id_token"),
+            expires_at=_expires_at(fields.get("expires_in"), now=self._clock.now()),
         )
         if tokens.access_token is None and tokens.refresh_token is None:
             raise RenewalUnknown("the answer holds no token")
@@ -200,15 +210,17 @@ class OAuthServer:
         proxy_url: Secret | None,
         form: dict[str, str] | None = None,
         json: dict[str, str] | None = None,
-    ) -> tuple[int, bytes]:
-        """Return status and body of one POST on a connection of its own."""
+    ) -> _Answer:
+        """Return the answer to one POST on a connection of its own."""
         try:
             async with (
                 asyncio.timeout(self._route.timeout_s),
                 self._client(proxy_url or self._route.proxy_url) as client,
                 client.stream("POST", self._issuer + path, data=form, json=json) as reply,
             ):
-                return reply.status_code, await _body(reply)
+                body = await _body(reply)
+                wait_s = retry_after_s(reply.headers.items(), now=self._clock.now())
+                return _Answer(reply.status_code, body, wait_s)
         # The chain is cut: the library's exceptions hold the request, and so the token.
         except _UNSENT as error:
             raise RenewalUnsent(f"no connection: {type(error).__name__}") from None
@@ -262,22 +274,23 @@ async def _body(reply: httpx.Response) -> bytes:
     return b"".join(parts)
 
 
-def _answer(status: int, body: bytes, *, secret: Secret) -> Mapping[str, object]:
-    if not 200 <= status < 300:
-        raise refusal(status, body, secret=secret)
-    answer = decoded(body)
-    if answer is None:
+def _fields(answer: _Answer, *, secret: Secret) -> Mapping[str, object]:
+    if not 200 <= answer.status < 300:
+        wait_s = answer.retry_after_s
+        raise refusal(answer.status, answer.body, secret=secret, retry_after_s=wait_s)
+    fields = decoded(answer.body)
+    if fields is None:
         raise RenewalUnknown("the answer is not a JSON object")
-    return answer
+    return fields
 
 
-def _text(answer: Mapping[str, object], name: str) -> str | None:
-    found = answer.get(name)
+def _text(fields: Mapping[str, object], name: str) -> str | None:
+    found = fields.get(name)
     return found if isinstance(found, str) and found else None
 
 
-def _secret(answer: Mapping[str, object], name: str) -> Secret | None:
-    found = _text(answer, name)
+def _secret(fields: Mapping[str, object], name: str) -> Secret | None:
+    found = _text(fields, name)
     return None if found is None else Secret(found)
 
 

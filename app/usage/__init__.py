@@ -1,1 +1,1 @@
-"""Counts what was spent."""
+"""Counts what was spent: a journal that survives any crash, and what moves it into the store."""

@@ -17,7 +17,18 @@ from typing import Final
 import msgspec
 import uvloop
 
-from loadtests.bench import aborts, events, held, latency, machine, nginx, report, requests, start
+from loadtests.bench import (
+    aborts,
+    events,
+    held,
+    latency,
+    machine,
+    nginx,
+    pool,
+    report,
+    requests,
+    start,
+)
 from loadtests.bench.figures import Book, ProgramName, Run, UpstreamKind
 from loadtests.bench.processes import ProgramFailed, allow_many_files, cores, end_in_order
 from loadtests.bench.rig import QUICK, Plan, Rig, rigged
@@ -26,7 +37,9 @@ from loadtests.bench.targets import judged
 SCENARIOS: Final[dict[str, Callable[[Rig], Awaitable[None]]]] = {
     module.NAME: module.run for module in (requests, events, latency, held, start, aborts)
 }
-USUAL: Final = [name for name in SCENARIOS if name != aborts.NAME]
+ALONE: Final[dict[str, Callable[[Book, Plan], None]]] = {pool.NAME: pool.run}
+"""These start no programs and send nothing."""
+USUAL: Final = [name for name in (*SCENARIOS, *ALONE) if name != aborts.NAME]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,13 +54,18 @@ def main(arguments: list[str] | None = None) -> int:
     book = Book()
     programs = _programs(given)
     os.sched_setaffinity(0, {where.load})
+    with_programs = [name for name in given.scenarios if name in SCENARIOS]
     try:
         with tempfile.TemporaryDirectory(prefix="codex2api-bench-") as folder:
-            for kind in given.upstreams:
+            for kind in given.upstreams if with_programs else ():
                 with rigged(kind, programs, (where, given.plan, book), Path(folder, kind)) as rig:
-                    uvloop.run(_measure(rig, given.scenarios))
+                    uvloop.run(_measure(rig, with_programs))
     except ProgramFailed as failed:
         sys.exit(str(failed))
+    for name in given.scenarios:
+        if name in ALONE:
+            print(f"{name} ...", flush=True)
+            ALONE[name](book, given.plan)
     command = shlex.join(["python", "-m", "loadtests.bench", *given.words])
     run = Run(began, command, machine.description(where), book.figures(), book.faults)
     for text in report.tables(run).values():
@@ -69,8 +87,9 @@ class _Given(msgspec.Struct):
 
 
 def _parsed(arguments: list[str]) -> _Given:
+    known = [*SCENARIOS, *ALONE]
     parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(known))
     parser.add_argument("--plain", action="store_true", help="only with a plain upstream")
     parser.add_argument("--tls", action="store_true", help="only with a TLS upstream")
     parser.add_argument("--program", choices=["gateway", "nginx"], help="only this one")
@@ -80,7 +99,7 @@ def _parsed(arguments: list[str]) -> _Given:
     parser.add_argument("--json", type=Path, help="save the run here")
     parser.add_argument("--check", action="store_true", help="status 1 if a target is missed")
     given = parser.parse_args(arguments)
-    unknown = set(given.scenarios) - SCENARIOS.keys()
+    unknown = set(given.scenarios).difference(known)
     if unknown:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
     plan = QUICK if given.quick else Plan()

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from app.domain.runtime import Strategy
+from loadtests.bench import pool
 from loadtests.bench.figures import Figure, Key, Run, load
 from loadtests.bench.targets import judged
 
@@ -64,6 +66,8 @@ def tables(run: Run) -> dict[str, str]:
     for scenario in _COLUMNS:
         if any(run.of(scenario)):
             made[scenario] = _scenario(run, scenario)
+    if any(run.of(pool.NAME)):
+        made[pool.NAME] = _pool(run)
     if any(run.of("aborts")):
         made["aborts"] = _aborts(run)
     return made
@@ -116,6 +120,16 @@ def _scenario(run: Run, scenario: str) -> str:
             cells.append(_cell(figure, factor, digits))
         rows.append((upstream, name, *cells))
     return _table(("Upstream", "Program", *(heading for heading, *_ in columns)), rows)
+
+
+def _pool(run: Run) -> str:
+    rows = []
+    for strategy in Strategy:
+        costs = [run.find(pool.cost(strategy, size)) for size in pool.SIZES]
+        growth = run.find(pool.growth(strategy))
+        rows.append((strategy, *(_cell(cost, 1, 1) for cost in costs), _cell(growth, 1, 2)))
+    sizes = [f"{size:,} accounts" for size in pool.SIZES]
+    return _table(("CPU us a call", *sizes, f"{pool.MANY:,} : {pool.FEW}"), rows)
 
 
 def _aborts(run: Run) -> str:

@@ -7,6 +7,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from app.domain.runtime import RuntimeSettings, Strategy
+from loadtests.bench import pool
 from loadtests.bench.figures import Figure, Key, Run, UpstreamKind, Work
 
 Verdict = Literal["ok", "MISSED", "not measured"]
@@ -78,6 +80,18 @@ TARGETS: Final = (
         "memory of a held stream, plain",
         Key("held", "plain", "gateway", "responses", "stream_bytes"), 40.0,
         ratio=False, unit="KB", scale=1e-3,
+    ),
+    Target(
+        "CPU that the pool adds to a call, 10,000 accounts",
+        pool.cost(RuntimeSettings().strategy, pool.MANY), 15.0,
+        ratio=False, unit="us",
+    ),
+    *(
+        Target(
+            f"the same to that with 10 accounts, {strategy}", pool.growth(strategy), 2.0,
+            ratio=False, unit="x",
+        )
+        for strategy in Strategy
     ),
 )  # fmt: skip
 

@@ -7,99 +7,12 @@ from random import Random
 import pytest
 from msgspec import structs
 
-from app.accounts.credentials import CredentialRenewer, RenewalNews, RenewalPolicy, Timing
 from app.domain.account import Secret
 from app.errors import StateError
 from app.ports import RenewalRefused, RenewalUnknown, RenewalUnsent
-from tests.fakes.auth_server import LIFETIME_S, FakeAuthServer
-from tests.fakes.clock import FakeClock, settle
-from tests.fakes.credential_store import FakeCredentialStore, account
-
-DAY = 86400.0
-HOUR = 3600.0
-REUSED = RenewalRefused("refresh_token_reused", "spent", permanent=True)
-
-
-class World:
-    """A renewer over fakes in virtual time; `restart` is what a new process would be."""
-
-    def __init__(self):
-        self.clock = FakeClock()
-        self.server = FakeAuthServer(self.clock)
-        self.store = FakeCredentialStore()
-        self.renewed = []
-        self.failed = []
-        self.policy = RenewalPolicy()
-        self.task = None
-        self.renewer = self.make()
-
-    def make(self):
-        """Return a renewer that knows nothing yet."""
-        return CredentialRenewer(
-            server=self.server,
-            store=self.store,
-            source=self.store,
-            timing=Timing(
-                clock=self.clock, sleep=self.clock.sleep, rng=Random(7), policy=self.policy
-            ),
-            news=RenewalNews(
-                renewed=self.renewed.append, failed=lambda *news: self.failed.append(news)
-            ),
-        )
-
-    def add(self, id="a1", *, left_s=5 * DAY, renewable=True):
-        """Store an account whose credential ends in `left_s` seconds."""
-        expires_at = None if left_s is None else self.clock.now() + left_s
-        row = account(id, expires_at=expires_at, renewable=renewable)
-        return self.store.put(row, self.server.current(id) if renewable else None)
-
-    async def start(self):
-        """Let the renewer run, up to where it first waits for time."""
-        self.task = asyncio.create_task(self.renewer.run())
-        await settle()
-
-    async def stop(self):
-        """Cancel the renewer and give a flight the time to land."""
-        self.task.cancel()
-        await self.clock.advance(60)
-        assert self.task.done()
-
-    async def restart(self):
-        """Go on with a renewer that knows only what the store does."""
-        self.renewer = self.make()
-        await self.start()
-
-    async def now(self, id="a1", generation=0):
-        """Ask for a renewal and let a minute pass."""
-        asked = asyncio.create_task(self.renewer.renew_now(id, generation=generation))
-        await self.clock.advance(60)
-        return await asked
-
-    def overtake(self, row):
-        """Let another process renew the account."""
-        self.server.valid[row.id] += 1
-        credential = structs.replace(
-            row.credential,
-            generation=row.credential.generation + 1,
-            access_token=Secret("at-elsewhere"),
-            expires_at=self.clock.now() + LIFETIME_S,
-        )
-        return self.store.put(
-            structs.replace(row, credential=credential), self.server.current(row.id)
-        )
-
-    def exchanges(self):
-        """Return how many exchanges the server saw."""
-        return len(self.server.seen)
-
-
-@pytest.fixture
-async def world():
-    """A world whose renewer has not been started."""
-    world = World()
-    yield world
-    if world.task is not None and not world.task.done():
-        await world.stop()
+from tests.accounts.world import DAY, HOUR, REUSED, World
+from tests.fakes.auth_server import LIFETIME_S
+from tests.fakes.clock import settle
 
 
 async def test_two_hundred_callers_with_a_refused_token_cause_one_exchange(world):

@@ -17,10 +17,17 @@ from app.accounts.renewal import (
     Renewal,
     Renewed,
     Uncertain,
+    remembered,
 )
 from app.domain.account import Secret
 from app.errors import StateError
-from app.ports import RenewalRefused, RenewalUnknown, RenewalUnsent
+from app.ports import (
+    RenewalEvent,
+    RenewalKind,
+    RenewalRefused,
+    RenewalUnknown,
+    RenewalUnsent,
+)
 from tests.fakes.auth_server import FakeAuthServer
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.credential_store import FakeCredentialStore, account
@@ -68,6 +75,7 @@ async def test_a_renewal_reads_intends_spends_and_stores_in_that_order(bench):
     bench.account = bench.store.put(structs.replace(bench.account, proxy_url=Secret("http://p")))
     result = await bench.run()
     assert bench.store.steps == ["refresh_token", "intend", "renewed"]
+    assert [event.kind for _, event in bench.store.events] == [RenewalKind.RENEWED]
     assert isinstance(result, Renewed)
     assert result.account.credential.access_token == Secret("at-a1-1")
     assert result.account.credential.generation == 1
@@ -177,6 +185,39 @@ async def test_a_refusal_that_another_process_caused_is_none(bench):
     assert bench.store.refusals == []
 
 
+async def test_a_refusal_of_a_token_that_was_replaced_since_takes_nothing_away(bench):
+    """Between the last look and the note another process stored a new token."""
+    bench.server.before = [RenewalRefused("invalid_grant", "text", permanent=True)]
+    bench.store.gates["refused"] = asyncio.Event()
+    task = asyncio.create_task(bench.renewal.run(bench.account))
+    await bench.clock.advance(1)
+    newer = bench.overtake()
+    bench.store.gates["refused"].set()
+    await bench.clock.advance(1)
+    assert await task == Adopted(newer)
+    assert bench.store.refusals == []
+    assert bench.store.tokens["a1"] == Secret("rt-a1-1")
+
+
+async def test_a_refusal_for_a_deleted_account_is_only_told(bench):
+    """There is nothing to flag and nothing newer."""
+    bench.server.before = [RenewalRefused("invalid_grant", "text", permanent=True)]
+    bench.store.gates["refused"] = asyncio.Event()
+    task = asyncio.create_task(bench.renewal.run(bench.account))
+    await bench.clock.advance(1)
+    bench.store.rows.clear()
+    bench.store.gates["refused"].set()
+    await bench.clock.advance(1)
+    assert await task == Refused("invalid_grant", permanent=True)
+
+
+async def test_a_servers_wish_to_be_left_alone_is_handed_on(bench):
+    """What follows from it is the renewer's."""
+    busy = RenewalRefused("rate_limited", "text", permanent=False, retry_after_s=77.0)
+    bench.server.before = [busy]
+    assert await bench.run() == Refused("rate_limited", permanent=False, retry_after_s=77.0)
+
+
 @pytest.mark.parametrize("step", ["account", "refused"])
 async def test_a_refusal_stands_even_if_it_cannot_be_recorded(bench, step):
     """The authorization server's word does not depend on our store."""
@@ -196,6 +237,8 @@ async def test_a_request_that_never_left_spent_nothing(bench):
     """It is as if it had not been tried."""
     bench.server.before = [RenewalUnsent("no route")]
     assert await bench.run() == Postponed("unsent")
+    assert bench.store.refusals == [("a1", "unsent", False)]
+    assert bench.store.intents == {}, "no other process need wait for an end of this attempt"
 
 
 @pytest.mark.parametrize("fault", [StateError("away"), ValueError("a defect")])
@@ -261,6 +304,78 @@ async def test_an_end_that_the_server_left_out_is_read_from_the_token(bench, tok
     bench.server.access_token = lambda *_: token
     result = await bench.run()
     assert result.account.credential.expires_at == expires_at
+
+
+WHO = {"chatgpt_user_id": "u", "chatgpt_account_id": "w"}
+TOKEN = "x." + urlsafe_b64encode(json.encode({"https://api.openai.com/auth": WHO})).decode() + ".y"
+
+
+async def test_an_account_that_turns_out_to_be_another_one_ends_as_that(bench):
+    """Two imports of one account: the first row goes on with what was bought just now."""
+    bench.server.access_token = lambda *_: TOKEN
+    twin = bench.store.put(account("twin", generation=4), "rt-twin-0")
+    bench.store.people["u", "w"] = twin.id
+    result = await bench.run()
+    assert (result.account.id, result.account.credential.generation) == ("twin", 5)
+    assert bench.store.tokens == {"twin": Secret("rt-a1-1")}
+    assert list(bench.store.rows) == ["twin"]
+
+
+@pytest.mark.parametrize("fault", [StateError("away"), ValueError("a defect")])
+async def test_an_identity_that_cannot_be_stored_costs_no_credential(bench, fault):
+    """What was bought is stored already; the next renewal tells who it is again."""
+    bench.server.access_token = lambda *_: TOKEN
+    bench.store.faults["identify"] = [fault]
+    result = await bench.run()
+    assert (result.account.id, result.account.credential.generation) == ("a1", 1)
+
+
+async def test_an_account_that_goes_before_it_is_identified_was_renewed(bench):
+    """It was deleted at that very moment."""
+    bench.server.access_token = lambda *_: TOKEN
+    bench.store.gates["identify"] = asyncio.Event()
+    task = asyncio.create_task(bench.renewal.run(bench.account))
+    await bench.clock.advance(1)
+    bench.store.rows.clear()
+    bench.store.gates["identify"].set()
+    await bench.clock.advance(1)
+    assert (await task).account.credential.generation == 1
+
+
+@pytest.mark.parametrize("omitted", [True, False])
+async def test_a_success_is_written_down_with_the_next_deadline(bench, omitted):
+    """Of the new access token, or of the old one where the server left that out."""
+    row = structs.replace(
+        bench.account, credential=structs.replace(bench.account.credential, expires_at=9.0)
+    )
+    bench.account = bench.store.put(row)
+    bench.renewal._plan = lambda ends_at: ends_at and ends_at - 1
+    if omitted:
+        bench.server.access_token = lambda *_: ""
+    result = await bench.run()
+    (_, event) = bench.store.events[0]
+    assert event.next_at == result.next_at
+    assert (event.next_at == 8.0) == omitted
+
+
+@pytest.mark.parametrize(
+    ("result", "kind", "code"),
+    [
+        (Adopted(account()), RenewalKind.ADOPTED, None),
+        (Refused("r", permanent=True), RenewalKind.REFUSED, "r"),
+        (Uncertain("u"), RenewalKind.UNKNOWN, "u"),
+        (Postponed("p"), RenewalKind.POSTPONED, "p"),
+    ],
+)
+def test_every_other_end_is_an_event(result, kind, code):
+    """With its code, its time, and when it goes on."""
+    assert remembered(result, at=1.0, next_at=2.0) == RenewalEvent(kind, 1.0, code, 2.0)
+
+
+@pytest.mark.parametrize("result", [Renewed(account()), Closed()])
+def test_a_success_and_a_close_need_no_event(result):
+    """The one is written with the credential, and of the other nothing has begun."""
+    assert remembered(result, at=1.0, next_at=2.0) is None
 
 
 async def test_the_lane_lets_one_through_at_a_time_and_spaces_them(bench):

@@ -177,3 +177,161 @@ def test_a_refused_refresh_is_told_and_remembered(answer, run, env, upstream) ->
     assert result.exit_code == 1
     assert "not renewed (refresh_token_expired)" in result.stdout
     assert "log in again (refresh_token_expired)" in run("accounts", "list").stdout
+
+
+SETTINGS = ("--priority", "5", "--concurrency-max", "8", "--group", "team-b", "--group", "team-a",
+            "--tag", "eu", "--pause-at", "90%", "--model", "gpt-5.5")  # fmt: skip
+CHOSEN = {"priority": 5, "concurrency_max": 8, "groups": ["team-a", "team-b"], "tags": ["eu"],
+          "pause_at": 0.9, "models": ["gpt-5.5"]}  # fmt: skip
+DEFAULT = {"priority": 0, "concurrency_max": 32, "groups": [], "tags": [], "pause_at": None,
+           "models": []}  # fmt: skip
+
+
+def settings_of(account: dict[str, object]) -> dict[str, object]:
+    """Return what an operator decided of a listed account."""
+    return {name: account[name] for name in DEFAULT}
+
+
+def add_two(answer) -> tuple[str, str]:
+    """Add the accounts `a` and `b`; return their ids."""
+    return tuple(
+        answer("accounts", "add", "--name", name, "--access-token", "-", text=f"at-{name}")["id"]
+        for name in "ab"
+    )
+
+
+def test_an_account_is_added_with_its_settings(answer, run) -> None:
+    """They show in the list; without them there are defaults."""
+    answer("accounts", "add", "--name", "a", *SETTINGS, "--access-token", "-", text="at-1")
+    answer("accounts", "add", "--name", "b", "--access-token", "-", text="at-2")
+    a, b = answer("accounts", "list")
+    assert settings_of(a) == CHOSEN
+    assert settings_of(b) == DEFAULT
+    assert "5         team-a,team-b  eu" in run("accounts", "list").stdout
+
+
+def test_an_import_gives_the_new_accounts_their_settings(answer) -> None:
+    """An account that was there keeps its own."""
+    answer("accounts", "import", "-", "--group", "old", text="rt-1")
+    assert answer("accounts", "import", "-", *SETTINGS, text="rt-1\nrt-2")["created"] == 1
+    first, second = answer("accounts", "list")
+    assert settings_of(first) == DEFAULT | {"groups": ["old"]}
+    assert settings_of(second) == CHOSEN
+
+
+def test_accounts_are_changed_by_name(answer, run) -> None:
+    """What is not given stays as it is, '' takes away."""
+    a, b = add_two(answer)
+    assert answer("accounts", "set", "a", *SETTINGS) == {"changed": 1, "ids": [a]}
+    assert run("accounts", "set", a, b, "--priority", "7", "--disable").stdout == (
+        "Changed enabled, priority of 2 accounts.\n"
+    )
+    first, second = answer("accounts", "list")
+    assert settings_of(first) == CHOSEN | {"priority": 7}
+    assert settings_of(second) == DEFAULT | {"priority": 7}
+    assert (first["enabled"], second["enabled"]) == (False, False)
+    clear = ("--group", "", "--tag", "", "--model", "", "--pause-at", "")
+    answer("accounts", "set", "a", "--name", " new ", "--enable", *clear)
+    first, _ = answer("accounts", "list")
+    assert settings_of(first) == DEFAULT | {"priority": 7, "concurrency_max": 8}
+    assert (first["name"], first["enabled"]) == ("new", True)
+
+
+def test_accounts_are_changed_by_group_and_tag(answer, run) -> None:
+    """Or all of them; a choice that nobody fits is an error."""
+    a, b = add_two(answer)
+    answer("accounts", "set", "a", "--group", "x", "--tag", "eu")
+    answer("accounts", "set", "b", "--group", "y", "--tag", "eu")
+    for chosen, ids in (
+        (("--in-group", "x"), [a]),
+        (("--in-group", "x", "--in-group", "y"), [a, b]),
+        (("--with-tag", "eu"), [a, b]),
+        (("--with-tag", "eu", "--in-group", "y"), [b]),
+        (("--all",), [a, b]),
+    ):
+        assert answer("accounts", "set", *chosen, "--priority", "1")["ids"] == ids
+    result = run("accounts", "set", "--in-group", "z", "--priority", "1")
+    assert (result.exit_code, result.stderr) == (1, "Error: There is no such account.\n")
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("a",), "Say what to change"),
+        (("--priority", "1"), "Name the accounts, or give --all"),
+        (("a", "--all", "--priority", "1"), "Name the accounts, or give --all"),
+        (("--all", "--with-tag", "x", "--priority", "1"), "Name the accounts"),
+        (("--in-group", "", "--priority", "1"), "Name the accounts"),
+        (("--all", "--name", "n"), "--name is for one account"),
+        (("a", "--name", " "), "'--name': a name has 1 to 200 characters"),
+        (("a", "--tag", "a,b"), "'--tag': 'a,b' has a comma"),
+    ],
+)
+def test_a_change_that_is_unclear_changes_nothing(answer, run, args, told) -> None:
+    """An empty shell variable must not mean all accounts."""
+    add_two(answer)
+    before = answer("accounts", "list")
+    result = run("accounts", "set", *args)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert answer("accounts", "list") == before
+
+
+def test_one_wrong_name_changes_none(answer, run) -> None:
+    """All accounts are found before the first one is changed."""
+    add_two(answer)
+    result = run("accounts", "set", "a", "nobody", "--priority", "1")
+    assert (result.exit_code, result.stderr) == (
+        1, "Error: No account has the id or name 'nobody'.\n"
+    )  # fmt: skip
+    assert [each["priority"] for each in answer("accounts", "list")] == [0, 0]
+
+
+def test_the_list_takes_filters(answer, run) -> None:
+    """Any of the groups, all of the tags."""
+    add_two(answer)
+    answer("accounts", "set", "a", "--group", "x", "--tag", "eu", "--tag", "new")
+    answer("accounts", "set", "b", "--group", "y", "--tag", "eu")
+
+    def names(*args: str) -> str:
+        return "".join(each["name"] for each in answer("accounts", "list", *args))
+
+    assert names("--group", "x", "--group", "y") == "ab"
+    assert names("--tag", "eu", "--tag", "new") == "a"
+    assert names("--group", "y", "--tag", "eu") == "b"
+    assert run("accounts", "list", "--group", "z").stdout == "No accounts.\n"
+    assert run("accounts", "list", "--group", "a,b").exit_code == 2
+
+
+def test_the_list_shows_what_happened(answer, run, env, upstream) -> None:
+    """Newest first, a refused renewal with its code; so many of each account."""
+    env["OAUTH_ISSUER"] = upstream.url
+    upstream.status, upstream.answer = 401, {"error": {"code": "refresh_token_expired"}}
+    answer("accounts", "import", "-", text="rt-1\nrt-2")
+    first, second = answer("accounts", "list", "--events")
+    run("accounts", "refresh", first["id"])
+    first, second = answer("accounts", "list", "--events")
+    assert [event["kind"] for event in second["events"]] == ["added"]
+    assert [event["kind"] for event in first["events"]] == ["renewal_refused", "added"]
+    assert first["events"][0]["code"] == "refresh_token_expired"
+    assert first["events"][0]["next_at"] is None
+    first, _ = answer("accounts", "list", "--events", "--limit", "1")
+    assert [event["kind"] for event in first["events"]] == ["renewal_refused"]
+    lines = run("accounts", "list", "--events").stdout.splitlines()
+    assert lines[0].startswith(f"{first['name']} ({first['id']}): log in again")
+    assert "renewal_refused  refresh_token_expired" in lines[2]
+    assert run("accounts", "list", "--events", "--group", "z").stdout == "No accounts.\n"
+    assert "events" not in answer("accounts", "list")[0]
+    assert run("accounts", "list", "--limit", "1").exit_code == 2
+
+
+def test_an_export_carries_the_settings(answer, run, tmp_path) -> None:
+    """What is as it always is stays out, for other programs' sake."""
+    add_two(answer)
+    answer("accounts", "set", "a", *SETTINGS, "--disable")
+    path = tmp_path / "export.json"
+    run("accounts", "export", "--all", "--output", str(path))
+    a, b = msgspec.json.decode(path.read_bytes())
+    plain = {"type": "codex", "access_token": "at-b", "name": "b"}
+    assert b == plain | {"priority": 0, "concurrency_max": 32}
+    assert a == plain | CHOSEN | {"access_token": "at-a", "name": "a", "enabled": False}

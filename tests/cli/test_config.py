@@ -32,6 +32,6 @@ def test_the_schema_has_every_variable(run, answer) -> None:
 
 def test_every_field_says_what_it_means() -> None:
     """A setting without a sentence under it fails here."""
-    meanings = field_meanings()
+    meanings = field_meanings(Settings)
     assert set(meanings) == set(Settings.__struct_fields__)
     assert all(meaning.endswith(".") for meaning in meanings.values())

@@ -42,7 +42,34 @@ def test_a_fresh_machine_is_ready_and_stays_untouched(answer, run, env, monkeypa
 def test_a_running_store_is_recognised(run, answer) -> None:
     """The key is tried and the accounts are counted."""
     answer("accounts", "add", "--api-key", "-", text="sk-1")
-    assert "database: 1 accounts, and the key opens them" in run(*OFFLINE).stdout
+    assert "has 1 accounts, and the key opens them" in run(*OFFLINE).stdout
+
+
+def test_a_postgres_is_examined_in_place_of_a_file(run, answer, env, postgres_url) -> None:
+    """Before its first start and after; the address is told, the password is not."""
+    url = postgres_url.replace("codex2api@", "codex2api:hidden@")
+    env |= {"DATABASE_DRIVER": "postgres", "DATABASE_URL": url, "CODEX_SECRET_KEY": "k" * 32}
+    place = postgres_url.rpartition("@")[2]
+    assert f"database: {place} will be made at the first start" in run(*OFFLINE).stdout
+    answer("accounts", "add", "--api-key", "-", text="sk-1")
+    result = run(*OFFLINE)
+    assert f"database: {place} has 1 accounts, and the key opens them" in result.stdout
+    assert "hidden" not in result.stdout
+    assert not Path(env["CODEX_DATA_DIR"]).exists()
+
+
+def test_a_postgres_that_is_away_fails(run, env) -> None:
+    """With the store's own sentence: where it was looked for, and what to do."""
+    env |= {
+        "DATABASE_DRIVER": "postgres",
+        "DATABASE_URL": "postgresql://u:hidden@127.0.0.1:9/d",
+        "CODEX_SECRET_KEY": "k" * 32,
+    }
+    result = run(*OFFLINE)
+    assert result.exit_code == 1
+    assert "fail  database" in result.stdout
+    assert "Postgres at 127.0.0.1:9/d can't be reached" in result.stdout
+    assert "hidden" not in result.stdout
 
 
 def test_a_lost_key_fails(run, answer, env) -> None:

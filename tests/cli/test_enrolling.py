@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
-from app.cli.enrolling import _uninterrupted, identified
-from app.domain.account import AccountKind, Secret
-from app.domain.enrolment import Enrolment
+from app.cli.enrolling import backlog, identified, uninterrupted
+from app.domain.account import Account, AccountId, AccountKind, Credential, Secret
+from app.domain.enrolment import Added, Enrolment
 from tests.cli.conftest import codex_token
 
 
@@ -30,10 +30,30 @@ def test_an_exchange_is_not_interrupted() -> None:
     before = signal.getsignal(signal.SIGINT)
 
     def break_off() -> None:
-        with _uninterrupted():
+        with uninterrupted():
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         break_off()
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_long_queue_of_first_renewals_is_announced() -> None:
+    """Only accounts that have nothing but a refresh token wait in it."""
+    waiting, serving = (
+        Added(
+            Account(
+                id=AccountId("a"),
+                name="a",
+                kind=AccountKind.CODEX,
+                credential=Credential(Secret(token), renewable=True),
+            ),
+            created=True,
+        )
+        for token in ("", "access")
+    )
+    assert backlog([serving] * 10_000) == []
+    (line,) = backlog([waiting] * 10_000 + [serving])
+    assert line.startswith("10000 have only a refresh token.")
+    assert "about 84 min" in line

@@ -12,7 +12,7 @@ def test_help_lists_every_noun(run) -> None:
     """What can be done is found from the top."""
     for args in (("-h",), ("--help",)):
         text = run(*args).stdout
-        for noun in ("accounts", "config", "db", "doctor", "keys", "serve"):
+        for noun in ("accounts", "config", "db", "doctor", "keys", "serve", "settings"):
             assert f"\n  {noun} " in text
 
 

@@ -42,8 +42,11 @@ def starter(tmp_path_factory: pytest.TempPathFactory) -> Starter:
 
 @pytest.fixture(scope="session")
 def shared(starter: Starter) -> Iterator[Pair]:
-    """The pair that all tests of a worker share; its accounts are many, so that one may rest."""
-    yield from starter.pair(accounts=32)
+    """The pair that all tests of a worker share; its accounts are many, so that one may rest.
+
+    Nearly every call of the tests fails at first, which no budget of retries would pay for.
+    """
+    yield from starter.pair(accounts=32, limits={"retries_min": 1_000_000})
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@ from uuid import UUID
 
 import pytest
 
+from app.dialects.responses.encrypted import Sealed
 from app.domain.caller import KeyId
 from app.edge.affinity import (
     SESSION_HEADERS,
+    bound_keys,
     isolated,
     isolated_headers,
     owner_keys,
@@ -81,5 +83,7 @@ def test_a_session_belongs_to_its_caller_and_takes_little_room() -> None:
 
 def test_an_encrypted_item_belongs_to_its_caller() -> None:
     """Its name in our tables begins with the caller's key."""
-    assert owner_keys(("f1", "f2"), ONE) == ("key-1:f1", "key-1:f2")
-    assert owner_keys((), ONE) == ()
+    items = (Sealed("f1"), Sealed("f2", bound=True))
+    assert owner_keys(items, ONE) == ("key-1:f1", "key-1:f2")
+    assert bound_keys(items, ONE) == ("key-1:f2",)
+    assert owner_keys((), ONE) == bound_keys((), ONE) == ()

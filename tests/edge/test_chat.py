@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from app.domain.call import Dialect
 from app.edge.affinity import isolated
@@ -31,11 +32,11 @@ def speaker() -> ChatSpeaker:
     return ChatSpeaker(models=Models(guard=guard), now=lambda: 1_700_000_000.5)
 
 
-def plan(speaker: ChatSpeaker, *headers: tuple[str, str], **fields):
+def plan(speaker: ChatSpeaker, *headers: tuple[str, str], caller=CALLER, **fields):
     """Return the plan of a chat request."""
     messages = [{"role": "user", "content": "hello"}]
     body = msgspec.json.encode({"model": "gpt-5.5", "messages": messages} | fields)
-    return speaker.plan(Asked(read_head(with_key(*headers)), CALLER, body))
+    return speaker.plan(Asked(read_head(with_key(*headers)), caller, body, "c0de-1"))
 
 
 def batch(*events: bytes) -> Batch:
@@ -57,6 +58,35 @@ def test_a_chat_request_becomes_a_responses_call(speaker) -> None:
     assert dict(call.headers)["session-id"] == isolated("s", CALLER.id)
     assert call.session_key
     assert planned.stream
+
+
+def test_a_call_says_what_was_asked_for(speaker) -> None:
+    """For its accounts: the caller's words, and how long the answer may become."""
+    planned = plan(speaker, model="gpt-5.5-high", service_tier="fast", max_tokens=7, stream=True)
+    call = planned.call
+    assert (call.uid, call.asked_model, call.model) == ("c0de-1", "gpt-5.5-high", "gpt-5.5")
+    assert (call.stream, call.tier, planned.output_tokens_max) == (True, "priority", 7)
+    planned = plan(speaker, max_completion_tokens=9, max_tokens=7)
+    assert (planned.call.stream, planned.call.tier, planned.output_tokens_max) == (False, None, 9)
+    assert plan(speaker).output_tokens_max is None
+
+
+def test_a_conversation_without_a_name_is_known_by_its_beginning(speaker) -> None:
+    """A name that the caller gives counts more."""
+    said = {"role": "user", "content": "hello"}
+    first = plan(speaker).call.session_key
+    later = [said, {"role": "assistant", "content": "hi"}, {"role": "user", "content": "more"}]
+    assert first is not None
+    assert plan(speaker, messages=later).call.session_key == first
+    assert plan(speaker, messages=later[1:]).call.session_key != first
+    assert plan(speaker, prompt_cache_key="cache").call.session_key not in (None, first)
+
+
+def test_a_call_goes_where_its_callers_key_may_go(speaker) -> None:
+    """To the accounts of its groups that carry its tags."""
+    caller = structs.replace(CALLER, groups=("g1", "g2"), tags=("eu",))
+    call = plan(speaker, caller=caller).call
+    assert (call.groups, call.tags) == (("g1", "g2"), ("eu",))
 
 
 def test_a_models_name_may_ask_for_an_effort(speaker) -> None:

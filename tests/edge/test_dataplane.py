@@ -10,20 +10,27 @@ import pytest
 
 from app.dialects.responses.errors import error_body
 from app.domain.call import Call, Dialect
+from app.domain.caller import Allowance, Caller, KeyId
+from app.domain.ledger import Answered
+from app.domain.price import Price
 from app.edge.dataplane import Asked, Bounds, DataPlane, Plan, error_headers
 from app.edge.guards import Guard
 from app.edge.inflight import InFlight
 from app.edge.streaming import Pace
 from app.errors import (
     CapacityError,
+    ContextUnavailable,
     GatewayError,
     InvalidRequest,
     StreamIncomplete,
     UpstreamRefused,
 )
+from app.relay.diagnosis import Fault
 from app.relay.reply import Batch
+from app.usage.prices import PriceTable
 from app.wire.sse import SseEvent
 from tests.edge.asgi import CALLER, KEY, Book, Callers, Server, scope, with_key
+from tests.edge.books import Books
 from tests.fakes.clock import FakeClock
 
 BODY_BYTES_MAX = 100_000
@@ -34,9 +41,10 @@ class Reply:
 
     headers = (("openai-model", "m"), ("set-cookie", "secret"))
 
-    def __init__(self, *steps: bytes | BaseException) -> None:
+    def __init__(self, *steps: bytes | BaseException, failed: Fault | None = None) -> None:
         self._steps = list(steps)
         self.closed = 0
+        self.failed = failed
 
     async def read(self) -> Batch | None:
         """Return or raise the next step; wait for ever at a future."""
@@ -124,6 +132,9 @@ class Speaker:
             dialect=self.dialect,
             model="m",
             body=asked.body,
+            uid=asked.uid,
+            asked_model="asked-m",
+            stream=asked.body != b"whole",
         )
         return Plan(call=call, stream=asked.body != b"whole", lane=Lane, whole=Whole)
 
@@ -136,15 +147,22 @@ class Scene:
     """A data plane with everything around it faked."""
 
     def __init__(
-        self, relay: Relay | None = None, speaker: Speaker | None = None, **pace: float
+        self,
+        relay: Relay | None = None,
+        speaker: Speaker | None = None,
+        caller: Caller = CALLER,
+        patience_s: float = 0.0,
+        **pace: float,
     ) -> None:
         self.relay = relay or Relay(Reply(b"one"))
         self.speaker = speaker or Speaker()
         self.in_flight = InFlight(calls_max=3)
         self.book = Book()
-        clock = FakeClock()
+        clock = self.clock = FakeClock()
+        self.books = Books(clock)
         self.plane = DataPlane(
-            guard=Guard(callers=Callers(), clock=clock, allow_anonymous=False),
+            guard=Guard(callers=Callers([(KEY, caller)]), clock=clock, allow_anonymous=False),
+            till=self.books.till,
             relay=self.relay,
             in_flight=self.in_flight,
             clock=clock,
@@ -157,16 +175,19 @@ class Scene:
                     pace.get("keepalive_s", 60.0),
                     pace.get("send_timeout_s", 60.0),
                 ),
+                lambda: patience_s,
             ),
         )
 
     async def ask(self, given: Any, server: Server) -> Server:
         """Serve one request; whatever it comes to, nothing of it stays behind."""
+        before = len(self.book.calls)
         try:
             await self.plane.serve(self.speaker, given, server.receive, server.send)
         finally:
             assert (len(self.in_flight), self.in_flight.body_bytes, self.book.streams) == (0, 0, 0)
-            assert len(self.book.calls) == 1
+            assert len(self.book.calls) == before + 1
+            assert len(self.books.accountant) == self.plane._left == 0
         return server
 
 
@@ -232,6 +253,16 @@ async def test_a_codex_client_is_not_told_413(codex_route, status) -> None:
     given = with_key(("transfer-encoding", "chunked"))
     server = await scene.ask(given, Server(bytes(BODY_BYTES_MAX), b"x", b"x", b""))
     assert (server.status, code(server)) == (status, "payload_too_large")
+
+
+@pytest.mark.parametrize(("codex_route", "status"), [(False, 413), (True, 400)])
+async def test_nor_is_it_when_the_upstream_says_so(codex_route, status) -> None:
+    """The refusal is the upstream's own, with its words."""
+    error = UpstreamRefused("Too long.", status=413, code="payload_too_large")
+    scene = Scene(Relay(error), Speaker(codex_route=codex_route))
+    server = await scene.ask(with_key(), Server(b"stream"))
+    assert server.status == status
+    assert b"Too long." in server.body
 
 
 async def test_a_long_body_is_taken_in_after_an_early_answer() -> None:
@@ -388,12 +419,189 @@ async def test_a_full_gateway_says_so() -> None:
     (GatewayError("x", retry_after_s=121), {"x-codex2api-reason": "internal_error",
                                             "retry-after": "121", "x-should-retry": "false"}),
     (UpstreamRefused("x"), {}),
+    # An SDK sends a 409 again by itself.
+    (ContextUnavailable("x"), {"x-codex2api-reason": "response_context_unavailable",
+                               "x-should-retry": "false"}),
+    (ContextUnavailable("x", retry_after_s=3), {
+        "x-codex2api-reason": "response_context_unavailable", "retry-after": "3"}),
 ])  # fmt: skip
 def test_an_errors_headers(error, expected) -> None:
     """The gateway's own reason, unless the words are the upstream's; when to come back."""
     found = {name.decode(): value.decode() for name, value in error_headers(error)}
     assert found.pop("content-type") == "application/json"
     assert found == expected
+
+
+def limited(**fields: Any) -> Caller:
+    """Return a caller whose key has limits."""
+    return Caller(KeyId("key-1"), "tests", **fields)
+
+
+TOLD = "x-ratelimit-remaining-requests"
+
+
+async def test_a_request_is_written_down_at_its_end() -> None:
+    """Whatever it was; its name in the books is not the caller's to choose."""
+    scene = Scene(Relay(Reply(b"one")))
+    await scene.ask(with_key(("x-request-id", "mine")), Server(b"stream"))
+    await scene.ask(with_key(), Server(b"whole"))
+    first, second = scene.books.records
+    assert first == Answered(
+        uid="c0de-1", at=scene.clock.now(), request_id="mine", caller_id="key-1",
+        dialect="responses", model="m", asked_model="asked-m", stream=True, status=200, code="ok",
+        attempts=0, queue_s=0.0, first_event_s=0.0, seconds=0.0, added_s=0.0,
+    )  # fmt: skip
+    assert (second.uid, second.stream, second.first_event_s) == ("c0de-2", False, None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "server", "status", "said"),
+    [
+        (CapacityError("full"), Server(b"stream"), 503, "pool_busy"),
+        (Reply(b"one", StreamIncomplete("cut")), Server(b"stream"), 200, "stream_incomplete"),
+        (Reply(b"one", failed=Fault(429, code="rate_limit_exceeded")), Server(b"stream"), 200,
+         "rate_limit_exceeded"),
+        (Reply(b"one", failed=Fault(None)), Server(b"stream"), 200, "upstream_error"),
+    ],
+)  # fmt: skip
+async def test_a_failure_is_written_down_as_such(answer, server, status, said) -> None:
+    """Also one that the upstream told of in its stream, which is passed on as it is."""
+    scene = Scene(Relay(answer))
+    await scene.ask(with_key(), server)
+    [record] = scene.books.records
+    assert (record.status, record.code) == (status, said)
+    assert scene.book.calls == [(status, said)]
+
+
+async def test_a_caller_that_left_is_written_down_as_such() -> None:
+    """And its place in its key's limits is free at once."""
+    relay, caller = Relay(), limited(allowance=Allowance(concurrency_max=1))
+    scene = Scene(relay, caller=caller)
+    for _ in range(2):
+        server = Server(b"stream")
+        relay.asked.clear()
+        task = asyncio.create_task(scene.ask(with_key(), server))
+        await relay.asked.wait()
+        server.leave()
+        await task
+    assert {(each.status, each.code) for each in scene.books.records} == {(499, "caller_left")}
+
+
+async def test_strangers_leave_nothing_in_the_books() -> None:
+    """Who has no key could fill the disk otherwise."""
+    scene = Scene()
+    assert (await scene.ask(scope(), Server(b"x"))).status == 401
+    assert scene.books.records == []
+
+
+async def test_every_answer_tells_what_is_left() -> None:
+    """A good one, a refusal for the form, and the refusal of the limit itself."""
+    scene = Scene(caller=limited(allowance=Allowance(requests_per_minute=3)))
+    whole = await scene.ask(with_key(), Server(b"whole"))
+    assert (whole.status, whole.headers[TOLD]) == (200, "2")
+    scene.speaker = Speaker(error=InvalidRequest("no"))
+    wrong = await scene.ask(with_key(), Server(b"x"))
+    assert (wrong.status, wrong.headers[TOLD]) == (400, "1")
+    scene.speaker = Speaker()
+    assert (await scene.ask(with_key(), Server(b"stream"))).headers[TOLD] == "0"
+    refused = await scene.ask(with_key(), Server())
+    assert (refused.status, code(refused), refused.headers[TOLD]) == (
+        429,
+        "rate_limit_exceeded",
+        "0",
+    )
+    assert refused.headers["retry-after"] == "20"
+    assert [record.status for record in scene.books.records] == [200, 400, 200, 429]
+    assert TOLD not in (await Scene().ask(with_key(), Server(b"whole"))).headers
+
+
+async def test_money_that_does_not_reach_is_told_before_an_account_is_asked() -> None:
+    """And nobody should try again before there is some."""
+    scene = Scene(caller=limited(allowance=Allowance(day_nusd=1)))
+    scene.books.accountant.prices = PriceTable(
+        {"m": Price(input_usd_per_mtok=1, output_usd_per_mtok=1)}
+    )
+    server = await scene.ask(with_key(), Server(b"stream"))
+    assert (server.status, code(server), scene.relay.calls) == (429, "insufficient_quota", [])
+    assert server.headers["x-should-retry"] == "false"
+    assert (await scene.ask(with_key(), Server(b"stream"))).status == 429
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"endpoints": ("chat",)}, "endpoint_not_allowed"),
+        ({"networks": ("192.0.2.0/24",)}, "network_not_allowed"),
+    ],
+)
+async def test_a_key_is_for_some_endpoints_and_networks(fields, said) -> None:
+    """The body of what is not for it is not looked at."""
+    scene = Scene(caller=limited(**fields))
+    server = await scene.ask(with_key(), Server())
+    assert (server.status, code(server), scene.books.records) == (403, said, [])
+
+
+async def test_nothing_is_begun_that_could_not_be_accounted_for() -> None:
+    """No account is touched, nothing more is heaped up; a call that is under way goes on."""
+    reply = Reply(b"one", b"two")
+    scene = Scene(Relay(reply))
+
+    class Filling(Server):
+        async def send(self, message: Any) -> None:
+            scene.books.journal.healthy = False
+            await super().send(message)
+
+    server = await scene.ask(with_key(), Filling(b"stream"))
+    assert server.body == b"ONETWOEND"
+    refused = await scene.ask(with_key(), Server(b"stream"))
+    assert (refused.status, code(refused)) == (503, "store_unavailable")
+    assert (len(scene.relay.calls), len(scene.books.records)) == (1, 1)
+
+
+class Slow(Reply):
+    """A reply whose second piece comes once it is let go of."""
+
+    def __init__(self) -> None:
+        super().__init__(b"one", b"two", b"three")
+        self.go = asyncio.Event()
+
+    async def read(self) -> Batch | None:
+        """Wait before the second step."""
+        if len(self._steps) == 2:
+            await self.go.wait()
+        return await super().read()
+
+
+async def leave(scene: Scene, server: Server) -> asyncio.Task[Server]:
+    """Ask, and leave in the middle of the answer."""
+    task = asyncio.create_task(scene.ask(with_key(), server))
+    await server.until(2)
+    server.leave()
+    for _ in range(9):
+        await asyncio.sleep(0)
+    return task
+
+
+@pytest.mark.parametrize("patience_s", [0.0, 60.0])
+async def test_a_stream_goes_on_without_its_caller_only_if_that_is_wanted(patience_s) -> None:
+    """To its end, which tells what it has used; nothing more is said to anybody."""
+    reply, server = Slow(), Server(b"stream")
+    scene = Scene(Relay(reply), patience_s=patience_s)
+    task = await leave(scene, server)
+    assert task.done() == (not patience_s)
+    reply.go.set()
+    await task
+    assert (server.body, reply.closed) == (b"ONE", 1)
+    assert len(reply._steps) == (0 if patience_s else 2)
+    [record] = scene.books.records
+    assert (record.status, record.code) == (499, "caller_left")
+
+
+async def test_few_streams_go_on_without_their_callers(monkeypatch) -> None:
+    """They take places that others may want."""
+    monkeypatch.setattr("app.edge.dataplane.LEFT_MAX", 0)
+    scene = Scene(Relay(Slow()), patience_s=60.0)
+    assert (await leave(scene, Server(b"stream"))).done()
 
 
 async def test_a_call_is_a_line_for_who_asks_for_details(caplog) -> None:

@@ -1,11 +1,13 @@
 """Tests of app.edge.guards."""
 
+from ipaddress import ip_network
+
 import pytest
 
 from app.domain.caller import Caller, KeyId
 from app.edge.guards import ANONYMOUS, Guard
 from app.errors import CallerError, NotAllowed, Unauthenticated
-from tests.edge.asgi import CALLER, KEY, Callers
+from tests.edge.asgi import CALLER, KEY, Callers, scope
 from tests.fakes.clock import FakeClock
 
 
@@ -89,3 +91,59 @@ def test_a_caller_may_not_use_other_models() -> None:
         guard().admit(Caller(KeyId("key-1"), "one", models=("other",)), "gpt-5.5")
     assert (refused.value.status, refused.value.param) == (403, "model")
     assert "'gpt-5.5'" in refused.value.message
+
+
+def asked_from(peer: str, *headers: tuple[str, str]):
+    """Return the scope of a request from an address."""
+    return scope(*headers) | {"client": (peer, 1234)}
+
+
+@pytest.mark.parametrize(
+    ("networks", "peer", "good"),
+    [
+        ((), "192.0.2.1", True),
+        (("192.0.2.0/24",), "192.0.2.1", True),
+        (("10.0.0.0/8", "192.0.2.1/32"), "192.0.2.1", True),
+        (("192.0.2.0/24",), "192.0.3.1", False),
+        (("192.0.2.0/24",), "2001:db8::1", False),
+        (("2001:db8::/32",), "2001:db8::1", True),
+        (("192.0.2.0/24",), "unix", False),
+    ],
+)
+def test_a_key_may_be_bound_to_networks(networks, peer, good) -> None:
+    """One without any may be used from everywhere, even where nobody knows where that is."""
+    caller = Caller(KeyId("key-1"), "one", networks=networks)
+    if good:
+        guard().admit_from(caller, asked_from(peer))
+        return
+    with pytest.raises(NotAllowed) as refused:
+        guard().admit_from(caller, asked_from(peer))
+    assert (refused.value.status, refused.value.code) == (403, "network_not_allowed")
+    assert (peer in refused.value.message) == (peer != "unix")
+
+
+def test_a_trusted_proxy_is_not_the_caller() -> None:
+    """Its word for who asked it counts, and only its word."""
+    proxies = [ip_network("10.0.0.0/8")]
+    behind = Guard(
+        callers=Callers(), clock=FakeClock(), allow_anonymous=False, trusted_proxies=proxies
+    )
+    caller = Caller(KeyId("key-1"), "one", networks=("192.0.2.0/24",))
+    named = ("x-forwarded-for", "192.0.2.1")
+    behind.admit_from(caller, asked_from("10.0.0.1", named))
+    with pytest.raises(NotAllowed):
+        behind.admit_from(caller, asked_from("198.51.100.1", named))
+    with pytest.raises(NotAllowed):
+        guard().admit_from(caller, asked_from("10.0.0.1", named))
+
+
+@pytest.mark.parametrize("endpoints", [(), ("chat",), ("responses", "chat")])
+def test_a_caller_may_use_the_endpoints_of_its_key(endpoints) -> None:
+    """Without a list it may use all of them; else the others have a code of their own."""
+    caller = Caller(KeyId("key-1"), "one", endpoints=endpoints)
+    guard().admit_to(caller, "chat")
+    if endpoints:
+        with pytest.raises(NotAllowed) as refused:
+            guard().admit_to(caller, "images")
+        assert (refused.value.status, refused.value.code) == (403, "endpoint_not_allowed")
+        assert "'images'" in refused.value.message

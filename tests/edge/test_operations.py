@@ -13,15 +13,22 @@ from tests.edge.application import ask
 from tests.edge.asgi import Server
 
 
-def routes(*, token: str | None = None, loaded: bool = True, draining: bool = False) -> Any:
+def routes(
+    *, token: str | None = None, loaded: bool = True, draining: bool = False, late: bool = False
+) -> Any:
     """Return the routes of a worker in that state."""
     in_flight = InFlight(calls_max=1)
     if draining:
         in_flight.drain()
+
+    async def metrics() -> bytes:
+        return b"calls_total 1\n"
+
     return operations.routes(
         in_flight=in_flight,
-        metrics=lambda: b"calls_total 1\n",
+        metrics=metrics,
         loaded=lambda: loaded,
+        late=lambda: late,
         metrics_token=Secret(token) if token else None,
     )
 
@@ -69,6 +76,14 @@ async def test_a_worker_that_has_loaded_nothing_is_not_ready() -> None:
     answer = await ask(handlers, "/ready")
     assert (answer.status, said(answer)) == (503, {"status": "starting"})
     assert "connection" not in answer.headers
+    assert (await ask(handlers, "/health")).status == 200
+
+
+async def test_a_worker_whose_loop_lags_is_not_ready() -> None:
+    """Until it has caught up; it is alive all the same."""
+    handlers = routes(late=True)
+    answer = await ask(handlers, "/ready")
+    assert (answer.status, said(answer)) == (503, {"status": "late"})
     assert (await ask(handlers, "/health")).status == 200
 
 

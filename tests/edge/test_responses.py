@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from app.domain.call import Dialect
 from app.edge.affinity import isolated
@@ -30,10 +31,10 @@ def speaker(*, codex_route: bool = False) -> ResponsesSpeaker:
     return ResponsesSpeaker(models=Models(guard=guard), codex_route=codex_route)
 
 
-def plan(*headers: tuple[str, str], codex_route: bool = False, **fields):
+def plan(*headers: tuple[str, str], codex_route: bool = False, caller=CALLER, **fields):
     """Return the plan of a Responses request."""
     body = msgspec.json.encode({"model": "gpt-5.5", "input": "hello"} | fields)
-    asked = Asked(read_head(with_key(*headers)), CALLER, body)
+    asked = Asked(read_head(with_key(*headers)), caller, body, "c0de-1")
     return speaker(codex_route=codex_route).plan(asked)
 
 
@@ -56,6 +57,17 @@ def test_a_request_becomes_a_call() -> None:
     assert call.session_key
 
 
+def test_a_call_says_what_was_asked_for() -> None:
+    """For its accounts: the caller's words, and how long the answer may become."""
+    planned = plan(model="gpt-5.5-high", service_tier="priority", max_output_tokens=70, stream=True)
+    call = planned.call
+    assert (call.uid, call.asked_model, call.model) == ("c0de-1", "gpt-5.5-high", "gpt-5.5")
+    assert (call.stream, call.tier, planned.output_tokens_max) == (True, "priority", 70)
+    planned = plan(service_tier="fast", max_output_tokens=None)
+    assert (planned.call.stream, planned.call.tier) == (False, "priority")
+    assert (planned.output_tokens_max, plan().call.tier) == (None, None)
+
+
 def test_encrypted_items_are_looked_up_under_the_callers_name() -> None:
     """The account that made them is the one to ask."""
     item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"}
@@ -63,6 +75,35 @@ def test_encrypted_items_are_looked_up_under_the_callers_name() -> None:
     (key,) = planned.call.owner_keys
     assert key.startswith(f"{CALLER.id}:")
     assert (planned.stream, planned.call.codex_route) == (True, True)
+
+
+def test_a_compaction_binds_the_call() -> None:
+    """Reasoning beside it does not."""
+    reasoning = {"type": "reasoning", "summary": [], "encrypted_content": "gAAAA"}
+    compaction = {"type": "compaction", "encrypted_content": "gBBBB"}
+    call = plan(input=[compaction, reasoning, {"role": "user", "content": "x"}]).call
+    assert call.bound_keys == call.owner_keys[1:]
+    assert len(call.owner_keys) == 2
+    assert plan().call.bound_keys == ()
+
+
+def test_a_conversation_without_a_name_is_known_by_its_beginning() -> None:
+    """A name that the caller gives counts more."""
+    said = {"role": "user", "content": "hello"}
+    first = plan(input=[said]).call.session_key
+    second = plan(input=[said, {"role": "assistant", "content": "hi"}, said]).call.session_key
+    assert first is not None
+    assert first == second
+    assert plan(input=[said], instructions="be brief").call.session_key != first
+    named = plan(input=[said], prompt_cache_key="cache").call.session_key
+    assert named not in (None, first)
+
+
+def test_a_call_goes_where_its_callers_key_may_go() -> None:
+    """To the accounts of its groups that carry its tags."""
+    caller = structs.replace(CALLER, groups=("g1", "g2"), tags=("eu",))
+    call = plan(caller=caller).call
+    assert (call.groups, call.tags) == (("g1", "g2"), ("eu",))
 
 
 @pytest.mark.parametrize("body", [
@@ -79,6 +120,20 @@ def test_a_reply_passes_through() -> None:
     lane = plan(stream=True).lane()
     events = batch(CREATED, DELTA, COMPLETED)
     assert lane.feed(events) + lane.finish() == events.raw
+
+
+OVERLOADED = (
+    b'{"type":"response.failed","sequence_number":9,'
+    b'"response":{"error":{"code":"server_is_overloaded","message":"busy"}}}'
+)
+
+
+@pytest.mark.parametrize("codex_route", [True, False])
+def test_an_overload_after_content_does_not_end_a_codex_client(codex_route) -> None:
+    """It tries again after the code that it is told instead; nothing else differs."""
+    lane = plan(stream=True, codex_route=codex_route).lane()
+    events = batch(DELTA, OVERLOADED)
+    assert lane.feed(events) == events.raw.replace(b"server_is_overloaded", b"server_error")
 
 
 @pytest.mark.parametrize(("before", "number", "id"), [

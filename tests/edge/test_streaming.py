@@ -227,3 +227,46 @@ async def test_a_slow_reader_that_reads_in_time_is_waited_for() -> None:
     assert not way.gone
     way._sending_since = 0.0
     await way.close()
+
+
+async def test_a_caller_that_leaves_may_be_waited_for() -> None:
+    """Its call goes on for a while, without a word to anybody, and ends then."""
+    server = Server()
+
+    async def run() -> Downstream:
+        way = downstream(server, pace=QUICK)
+        way.patience = lambda: 0.05
+        way.watch()
+        way.expect_stream()
+        await way.start([])
+        await asyncio.sleep(0)
+        before = len(server.sent)
+        server.leave()
+        try:
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.get_running_loop().create_future()
+        finally:
+            await way.close()
+        assert len(server.sent) - before <= 1
+        return way
+
+    way = await asyncio.create_task(run())
+    assert (way.gone, way.stayed) == (True, True)
+
+
+async def test_a_call_that_ends_while_its_caller_is_away_is_not_cancelled() -> None:
+    """What was to end it is let go of."""
+    server = Server()
+
+    async def run() -> bool:
+        way = downstream(server)
+        way.patience = lambda: 0.02
+        way.watch()
+        server.leave()
+        for _ in range(9):
+            await asyncio.sleep(0)
+        await way.close()
+        await asyncio.sleep(0.05)
+        return way.stayed
+
+    assert await asyncio.create_task(run())

@@ -5,7 +5,8 @@ import asyncio
 from msgspec import structs
 
 from app.domain.account import Account, AccountId, AccountKind, Credential, Secret
-from app.ports import Tokens
+from app.domain.enrolment import Identity
+from app.ports import RenewalEvent, RenewalKind, Tokens
 
 
 def account(
@@ -34,6 +35,9 @@ class FakeCredentialStore:
         self.tokens: dict[AccountId, Secret] = {}
         self.intents: dict[AccountId, int] = {}
         self.refusals: list[tuple[AccountId, str, bool]] = []
+        self.events: list[tuple[AccountId, RenewalEvent]] = []
+        self.people: dict[tuple[str, str], AccountId] = {}
+        """Which account belongs to a user in a workspace."""
         self.steps: list[str] = []
         """Every step that was begun, in order."""
         self.gates: dict[str, asyncio.Event] = {}
@@ -75,10 +79,15 @@ class FakeCredentialStore:
         return True
 
     async def renewed(
-        self, account_id: AccountId, tokens: Tokens, *, generation: int, at: float
+        self,
+        account_id: AccountId,
+        tokens: Tokens,
+        *,
+        generation: int,
+        at: float,
+        next_at: float | None = None,
     ) -> Account | None:
         """Store the next generation if `generation` is current."""
-        del at
         await self._step("renewed")
         row = self.rows.get(account_id)
         if row is None or row.credential.generation != generation:
@@ -93,21 +102,54 @@ class FakeCredentialStore:
         if tokens.refresh_token is not None:
             self.tokens[account_id] = tokens.refresh_token
         self.intents.pop(account_id, None)
+        event = RenewalEvent(RenewalKind.RENEWED, at, None, next_at)
+        self.events.append((account_id, event))
         return self.put(structs.replace(row, credential=credential))
 
     async def refused(
-        self, account_id: AccountId, *, code: str, permanent: bool, at: float
-    ) -> None:
-        """Record the refusal; a permanent one takes the token away."""
+        self, account_id: AccountId, *, generation: int, code: str, permanent: bool, at: float
+    ) -> bool:
+        """Record the refusal if `generation` is current; a permanent one takes the token away."""
         del at
         await self._step("refused")
+        row = self.rows.get(account_id)
+        if row is None or row.credential.generation != generation:
+            return False
         self.refusals.append((account_id, code, permanent))
         self.intents.pop(account_id, None)
-        if permanent and account_id in self.rows:
-            row = self.rows[account_id]
+        if permanent:
             dead = structs.replace(row.credential, renewable=False)
             self.rows[account_id] = structs.replace(row, credential=dead)
             self.tokens.pop(account_id, None)
+        return True
+
+    async def remember(self, account_id: AccountId, event: RenewalEvent) -> None:
+        """Keep the event."""
+        await self._step("remember")
+        self.events.append((account_id, event))
+
+    async def forget_events(self, *, at: float) -> int:
+        """Keep all."""
+        del at
+        await self._step("forget_events")
+        return 0
+
+    async def identify(self, account_id: AccountId, who: Identity, *, at: float) -> Account | None:
+        """Let an account that is known by `who` take the credential over, if there is one."""
+        del at
+        await self._step("identify")
+        row = self.rows.get(account_id)
+        if row is None:
+            return None
+        known = self.people.setdefault((who.chatgpt_user_id, who.chatgpt_account_id), account_id)
+        if known == account_id:
+            return row
+        twin = self.rows[known]
+        generation = twin.credential.generation + 1
+        del self.rows[account_id]
+        self.tokens[known] = self.tokens.pop(account_id)
+        credential = structs.replace(row.credential, generation=generation)
+        return self.put(structs.replace(twin, credential=credential))
 
     async def _step(self, name: str) -> None:
         self.steps.append(name)

@@ -1,27 +1,25 @@
-"""The pool: leases, what they teach, and that it holds at any order of events."""
+"""The pool: who is leased to which call, what leases teach, and what the operator decides."""
 
 from random import Random
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from app.domain.account import AccountId, Credential, Secret
 from app.domain.outcome import (
     Abandoned,
     Broken,
-    Outcome,
-    Overloaded,
     RateLimited,
     Succeeded,
     Unauthorized,
     Unsuited,
 )
+from app.domain.quota import MAIN_FAMILY, Credits, QuotaView, QuotaWindow
+from app.domain.runtime import Strategy
 from app.domain.usage import Usage
-from app.pool import pool as pool_module
 from app.pool.affinity import AffinityTable
+from app.pool.policy import Policy
 from app.pool.pool import AccountPool, Lease, NotBefore
+from app.pool.quota import RESET_SLACK_S
 from app.pool.state import AccountState, Health
 from tests.fakes.accounts import account, call
 
@@ -29,19 +27,33 @@ NOW = 1_000.0
 LIMIT = RateLimited(2_000.0)
 REFUSED = Unauthorized(dead=False, reason="expired")
 NOBODY = NotBefore(None, busy=False)
+RESET = 2_000.0
+UNTIL = RESET + RESET_SLACK_S
 
 
-def pool_of(*accounts, seed: int = 1) -> AccountPool:
+def pool_of(*accounts, policy: Policy | None = None) -> AccountPool:
     """Return a pool of these accounts."""
-    pool = AccountPool(rng=Random(seed), affinity=AffinityTable(entries_max=1_000, ttl_s=1e6))
+    affinity = AffinityTable(entries_max=1_000, ttl_s=1e6)
+    pool = AccountPool(rng=Random(1), affinity=affinity, policy=policy)
     pool.apply(accounts, now=NOW)
     return pool
 
 
-def lease(pool: AccountPool, *, now: float = NOW, excluding=(), preferring=None, **changes):
+def lease(pool, *, now=NOW, excluding=(), preferring=None, only=None, **changes):
     """Lease for the usual call."""
     ids = frozenset(AccountId(name) for name in excluding)
-    return pool.lease(call(**changes), excluding=ids, preferring=preferring, now=now)
+    wanted = call(**changes)
+    return pool.lease(wanted, excluding=ids, preferring=preferring, only=only, now=now)
+
+
+def view(used: float, *, family=MAIN_FAMILY, reset_at=RESET, **changes) -> QuotaView:
+    """Return what an upstream says of one window."""
+    return QuotaView(windows=(QuotaWindow(family, 300, used, reset_at),), **changes)
+
+
+def observe(pool, heard, *, name="a", model=None, now=NOW) -> None:
+    """Let an upstream speak of an account."""
+    pool.observe(AccountId(name), heard, model=model, now=now)
 
 
 def state_of(pool: AccountPool, name: str = "a") -> AccountState:
@@ -93,6 +105,7 @@ def test_a_resting_account_is_leased_again_when_its_rest_is_over():
     until = state_of(pool).ready_at
     assert lease(pool, now=until - 0.001) == NotBefore(until, busy=False)
     assert not pool.has_room(now=until - 0.001)
+    assert pool.has_room(now=until)
     assert isinstance(lease(pool, now=until), Lease)
 
 
@@ -181,6 +194,13 @@ def test_the_owner_of_encrypted_items_goes_before_the_session():
     assert lease(pool, session_key="s", owner_keys=("item",), excluding="c").account.id == "b"
 
 
+def test_who_is_to_try_once_more_needs_no_session():
+    """Nor anything else that binds the call."""
+    pool = pool_of(*(account(name) for name in "abc"))
+    again = [lease(pool, preferring=AccountId("c")) for _ in range(5)]
+    assert {(taken.account.id, taken.reason) for taken in again} == {("c", "preferred")}
+
+
 def test_an_account_that_is_out_comes_back_with_a_newer_credential():
     """Not with the same one."""
     pool = pool_of(account())
@@ -241,6 +261,23 @@ def test_an_account_can_be_retired():
     assert lease(pool) == NOBODY
 
 
+def test_calls_wait_for_a_credential_that_is_being_renewed():
+    """Until it is there, or getting it has failed; of a stranger nothing is learnt."""
+    token = Credential(Secret("at"), renewable=True)
+    pool = pool_of(account(credential=token))
+    pool.settle(lease(pool), REFUSED, now=NOW)
+    assert lease(pool) == NotBefore(None, busy=True)
+    pool.not_renewed(AccountId("nobody"))
+    for _ in range(2):
+        pool.not_renewed(AccountId("a"))
+        assert lease(pool) == NOBODY
+    pool.put(account(credential=Credential(Secret("new"), 1, renewable=True)), now=NOW)
+    pool.settle(lease(pool), REFUSED, now=NOW)
+    assert lease(pool) == NotBefore(None, busy=True)
+    pool.put(account(generation=2), now=NOW)
+    assert isinstance(lease(pool), Lease)
+
+
 @pytest.mark.parametrize("how", ["apply", "put"])
 def test_an_account_that_is_switched_off_is_not_leased(how):
     """Whichever way the news comes; its calls in flight are settled as ever."""
@@ -270,6 +307,19 @@ def test_an_account_that_comes_back_brings_its_calls_in_flight_along():
     assert isinstance(lease(pool), Lease)
 
 
+def test_an_account_that_is_gone_is_remembered_for_all_its_calls():
+    """Who comes back in between has the rest of them in flight."""
+    pool = pool_of(account(concurrency_max=2))
+    first, second = lease(pool), lease(pool)
+    pool.apply([], now=NOW)
+    pool.settle(first, Abandoned(), now=NOW)
+    pool.apply([account(concurrency_max=2)], now=NOW)
+    assert state_of(pool).in_flight == 1
+    pool.apply([], now=NOW)
+    pool.settle(second, Abandoned(), now=NOW)
+    assert pool._leaving == {}
+
+
 def test_an_account_that_is_gone_is_forgotten_with_its_last_call():
     """A new one of the same name begins anew."""
     pool = pool_of(account())
@@ -277,174 +327,401 @@ def test_an_account_that_is_gone_is_forgotten_with_its_last_call():
     pool.apply([], now=NOW)
     pool.settle(taken, LIMIT, now=NOW)
     pool.apply([account()], now=NOW)
-    assert state_of(pool) == AccountState(account())
+    fresh = AccountState(account())
+    assert state_of(pool) == fresh
 
 
-def test_a_limit_can_be_raised_and_lowered_while_calls_run():
-    """More places are there at once; fewer, as soon as calls end."""
-    pool = pool_of(account(concurrency_max=1))
-    first = lease(pool)
-    pool.apply([account(concurrency_max=2)], now=NOW)
-    second = lease(pool)
-    assert isinstance(second, Lease)
+def test_whoever_publishes_the_counters_is_told_what_changed():
+    """When a call is given away and when it ends, until the account is gone and idle."""
+    pool = pool_of(account("a"), account("b"))
+
+    def changed(since=0):
+        told = pool.changes.counters(incarnation="x", since=since)
+        found = [(each.account_id, each.in_flight, each.last_used_at) for each in told.accounts]
+        return found, told.number
+
+    assert changed() == ([], 0)
+    taken = lease(pool, excluding="b", now=NOW + 5)
+    found, number = changed()
+    assert found == [("a", 1, NOW + 5)]
+    assert changed(number)[0] == []
+    other = lease(pool, excluding="a")
+    pool.settle(taken, Succeeded(0.1), now=NOW)
+    found, number = changed(number)
+    assert found == [("a", 0, NOW + 5), ("b", 1, NOW)]
+    pool.apply([], now=NOW)
+    assert [name for name, *_ in changed()[0]] == ["b"]
+    pool.settle(other, Succeeded(0.1), now=NOW)
+    assert changed()[0] == []
+
+
+def test_a_new_account_is_given_all_that_the_operator_allows():
+    """Nothing speaks against it, and a higher bound later is tried one by one."""
+    pool = pool_of(account(concurrency_max=100))
+    assert (state_of(pool).window, state_of(pool).threshold) == (100.0, 100.0)
+    pool.put(account(concurrency_max=100, email="new@x"), now=NOW)
+    pool.put(account(concurrency_max=50), now=NOW)
+    assert (state_of(pool).window, state_of(pool).threshold) == (50.0, 50.0)
+    pool.put(account(concurrency_max=80), now=NOW)
+    assert (state_of(pool).window, state_of(pool).threshold) == (50.0, 80.0)
+
+
+def test_a_reload_leaves_the_window_of_calls_alone():
+    """It is what the calls have shown, and no operator has said anything else."""
+    pool = pool_of(account())
+    state_of(pool).window, state_of(pool).threshold = 4.0, 8.0
+    pool.apply([account(email="new@x")], now=NOW)
+    assert (state_of(pool).window, state_of(pool).threshold) == (4.0, 8.0)
+
+
+def test_accounts_that_come_one_by_one_are_in_the_order_in_which_they_came():
+    """From the first on."""
+    pool = pool_of(policy=Policy(strategy=Strategy.FILL_FIRST))
+    for name in "bac":
+        pool.put(account(name), now=NOW)
+    assert [state_of(pool, name).ordinal for name in "bac"] == [0, 1, 2]
+
+
+def test_a_credential_that_ended_by_itself_says_so_and_can_be_renewed():
+    """Calls can wait for the new one."""
+    token = Credential(Secret("at"), expires_at=NOW, renewable=True)
+    pool = pool_of(account(credential=token))
+    known = state_of(pool)
+    assert (known.health, known.reason) == (Health.EXPIRED, "access token expired")
+    assert lease(pool) == NotBefore(None, busy=True)
+
+
+def test_fewer_places_count_at_once_and_more_are_tried_one_by_one():
+    """The operator knows of a lower bound, and nobody knows what is beyond the old one."""
+    pool = pool_of(account(concurrency_max=2))
+    first, second = lease(pool), lease(pool)
     pool.apply([account(concurrency_max=1)], now=NOW)
     pool.settle(first, Succeeded(0.1), now=NOW)
     assert lease(pool) == NotBefore(None, busy=True)
-    pool.settle(second, Succeeded(0.1), now=NOW)
+    pool.apply([account(concurrency_max=2)], now=NOW)
+    assert lease(pool) == NotBefore(None, busy=True)
+    pool.began(second, first_event_s=0.1, now=NOW)
     assert isinstance(lease(pool), Lease)
 
 
-def test_a_storm_of_calls_that_find_nobody_walks_the_accounts_once(monkeypatch):
-    """Until something changes or a rest ends; different questions are bounded."""
+def test_a_lease_says_why():
+    """By its strategy, or because the call belongs somewhere."""
+    pool = pool_of(account("a"), account("b"), policy=Policy(strategy=Strategy.FILL_FIRST))
+    pool.bind("item", AccountId("b"), now=NOW)
+    pool.bind("s", AccountId("b"), now=NOW)
+    asked = {
+        "fill_first": lease(pool),
+        "session": lease(pool, session_key="s"),
+        "owner": lease(pool, session_key="s", owner_keys=("item",)),
+        "preferred": lease(pool, session_key="s", preferring=AccountId("b")),
+        "only": lease(pool, session_key="s", only=AccountId("b")),
+    }
+    assert [taken.reason for taken in asked.values()] == list(asked)
+    assert [taken.account.id for taken in asked.values()] == ["a", "b", "b", "b", "b"]
+    lost = lease(pool, session_key="s", owner_keys=("item",), excluding="b")
+    assert (lost.account.id, lost.reason) == ("a", "fill_first")
+
+
+@pytest.mark.parametrize("who", [{"session_key": "s"}, {"preferring": "b"}, {"only": "b"}])
+@pytest.mark.parametrize("wanted", [{"groups": ("g",)}, {"tags": ("t",)}, {"model": "m2"}])
+def test_nobody_is_given_an_account_that_it_may_not_use(who, wanted):
+    """Whatever belongs there: keys and entitlements change."""
+    first = account("a", groups=("g",), tags=("t",), plan="plus")
+    policy = Policy(tags=frozenset({"t"}), plans={"m2": frozenset({"plus"})})
+    pool = pool_of(first, account("b", plan="free"), policy=policy)
+    pool.bind("s", AccountId("b"), now=NOW)
+    found = lease(pool, **who, **wanted)
+    if "only" in who:
+        assert found == NOBODY
+    else:
+        assert found.account.id == "a"
+
+
+def test_only_one_account_is_asked_if_only_one_will_do():
+    """What others could do is no matter: it is waited for, or nobody takes the call."""
+    pool = pool_of(account("a", concurrency_max=1), account("b"))
+    only = AccountId("a")
+    taken = lease(pool, only=only)
+    assert lease(pool, only=only) == NotBefore(None, busy=True)
+    pool.settle(taken, RateLimited(RESET, model="m1"), now=NOW)
+    until = state_of(pool).model_ready_at["m1"]
+    assert lease(pool, only=only) == NotBefore(until, busy=False)
+    pool.settle(lease(pool, only=only, model="m2"), LIMIT, now=NOW)
+    ready_at = state_of(pool).ready_at
+    assert lease(pool, only=only, model="m2") == NotBefore(ready_at, busy=False)
+    assert lease(pool, only=only) == NotBefore(max(until, ready_at), busy=False)
+    assert lease(pool, only=only, excluding="a") == NOBODY
+    assert lease(pool, only=AccountId("x")) == NOBODY
+    assert lease(pool, only=only, now=9_000.0).account.id == "a"
+    pool.retire(only, "revoked", dead=True)
+    assert lease(pool, only=only, now=9_000.0) == NOBODY
+
+
+def test_a_higher_priority_goes_first_until_it_is_full():
+    """A session stays below all the same: its prompt cache is there."""
+    pool = pool_of(account("low"), account("high", priority=1, concurrency_max=1))
+    home = lease(pool, session_key="s", excluding=("high",))
+    assert home.account.id == "low"
+    first = lease(pool)
+    assert first.account.id == "high"
+    assert lease(pool).account.id == "low"
+    pool.settle(first, Succeeded(0.1), now=NOW)
+    assert lease(pool, session_key="s").account.id == "low"
+    assert lease(pool).account.id == "high"
+
+
+def test_who_comes_back_from_a_rest_is_tried_with_one_call():
+    """More may follow once the upstream has taken it; the first word counts."""
     pool = pool_of(account())
     pool.settle(lease(pool), LIMIT, now=NOW)
-    walks = []
-    look = pool._look
-    monkeypatch.setattr(pool, "_look", lambda *args: walks.append(args) or look(*args))
-    assert len({lease(pool) for _ in range(50)}) == 1
-    assert len(walks) == 1
-    pool.put(account(generation=1), now=NOW)
-    lease(pool)
-    assert len(walks) == 2
-    monkeypatch.setattr(pool_module, "PROSPECTS_MAX", 3)
-    for number in range(20):
-        lease(pool, model=f"m{number}")
-        assert len(pool._prospects) <= 3
+    assert pool.next_wake_at == state_of(pool).ready_at
+    assert pool.wake(now=NOW) == 0
+    assert pool.wake(now=3_000.0) == 1
+    assert (state_of(pool).health, pool.next_wake_at) == (Health.PROBING, None)
+    probe = lease(pool, now=3_000.0)
+    assert lease(pool, now=3_000.0) == NotBefore(None, busy=True)
+    pool.began(probe, first_event_s=3.0, now=3_003.0)
+    known = state_of(pool)
+    assert (known.health, known.wait_s, known.window) == (Health.READY, 3.0, 2.0)
+    pool.began(probe, first_event_s=9.0, now=3_009.0)
+    pool.settle(probe, Succeeded(9.0), now=3_010.0)
+    pool.began(probe, first_event_s=9.0, now=3_011.0)
+    assert (known.wait_s, known.wait_at, known.window) == (3.0, 3_003.0, 2.0)
 
 
-OUTCOMES: list[Outcome] = [
-    Succeeded(0.1),
-    Abandoned(),
-    Broken("cut", sent=True),
-    Overloaded("busy"),
-    RateLimited(None),
-    RateLimited(None, burst=True, model="m1"),
-    Unauthorized(dead=False, reason="expired"),
-    Unauthorized(dead=True, reason="gone"),
-    Unsuited("m2", "no"),
-]
-NAMES = [f"a{n}" for n in range(4)]
-names = st.sampled_from(NAMES)
-models = st.sampled_from(["m1", "m2"])
+def test_a_success_that_nobody_saw_begin_began():
+    """A reply can be whole at once; who stands goes on standing."""
+    pool = pool_of(account())
+    first = lease(pool)
+    pool.began(first, first_event_s=0.1, now=NOW)
+    pool.settle(first, Abandoned(), now=NOW)
+    pool.settle(lease(pool), LIMIT, now=NOW)
+    probe = lease(pool, now=3_000.0)
+    pool.settle(probe, Succeeded(3.0), now=3_003.0)
+    assert (state_of(pool).health, state_of(pool).wait_at) == (Health.READY, 3_003.0)
 
 
-class PoolMachine(RuleBasedStateMachine):
-    """Whatever happens in whatever order, the books are right."""
+def test_a_failure_counts():
+    """As a wait, or as crowding; who abandons says nothing."""
+    pool = pool_of(account())
+    pool.settle(lease(pool), Broken("cut", sent=True), now=NOW)
+    pool.settle(lease(pool), Abandoned(), now=NOW)
+    known = state_of(pool)
+    assert (known.requests, known.successes, known.failures) == (2, 0, 1)
+    assert known.wait_s > 1.0
 
-    leases = Bundle("leases")
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = NOW
-        self.pool = pool_of()
-        self.generations = dict.fromkeys(NAMES, 0)
-        self.configured: dict[str, int] = {}
-        """The limits of the accounts that are in the store."""
-        self.out: dict[int, Lease] = {}
+def test_quota_that_is_used_up_pauses_the_account():
+    """Until the window ends, or somebody says that it has; of a stranger nothing is learnt."""
+    pool = pool_of(account("a"), account("b"))
+    observe(pool, view(1.0))
+    observe(pool, view(1.0), name="nobody")
+    assert {lease(pool).account.id for _ in range(5)} == {"b"}
+    assert lease(pool, excluding="b") == NotBefore(UNTIL, busy=False)
+    assert lease(pool, excluding="b", now=UNTIL).account.id == "a"
+    observe(pool, view(1.0), name="b")
+    observe(pool, view(0.5), name="b")
+    assert lease(pool, excluding="a").account.id == "b"
 
-    def stored(self, name: str, cap: int):
-        """Return the account as the store has it."""
-        return account(name, generation=self.generations[name], concurrency_max=cap)
 
-    @rule(wanted=st.dictionaries(names, st.integers(1, 3)))
-    def apply(self, wanted):
-        """The store's rows arrive."""
-        self.configured = wanted
-        self.pool.apply([self.stored(*item) for item in wanted.items()], now=self.now)
+def test_a_pause_that_ends_later_than_thought_is_told_anew():
+    """To those who ask while it lasts."""
+    pool = pool_of(account())
+    observe(pool, view(1.0))
+    assert lease(pool) == NotBefore(UNTIL, busy=False)
+    observe(pool, view(1.0, reset_at=RESET + 500))
+    assert lease(pool) == NotBefore(UNTIL + 500, busy=False)
+    assert pool.next_wake_at == UNTIL + 500
 
-    @rule(name=names, cap=st.integers(1, 3))
-    def renew(self, name, cap):
-        """One account has a new credential."""
-        self.generations[name] += 1
-        self.configured[name] = cap
-        self.pool.put(self.stored(name, cap), now=self.now)
 
-    @rule(name=names, dead=st.booleans())
-    def retire(self, name, dead):
-        """A renewal has failed."""
-        self.pool.retire(AccountId(name), "why", dead=dead)
+def test_a_model_rests_while_the_limit_is_used_up_that_it_is_metered_under():
+    """On all accounts of which that was heard, also before anybody knew which models it governs."""
+    pool = pool_of(account("a"), account("b"))
+    observe(pool, view(1.0, family="other"), name="a")
+    assert lease(pool, excluding="b").account.id == "a"
+    observe(pool, view(0.1, family="other", active_family="other"), name="b", model="m1")
+    assert lease(pool, excluding="b") == NotBefore(UNTIL, busy=False)
+    observe(pool, view(0.1, active_family=MAIN_FAMILY), name="b", model="m2")
+    assert pool.families == {"m1": "other", "m2": MAIN_FAMILY}
+    assert lease(pool, excluding="b") == NotBefore(UNTIL, busy=False)
+    assert lease(pool, excluding="b", model="m2").account.id == "a"
+    observe(pool, QuotaView(credits=Credits(available=True)), name="a")
+    assert lease(pool, excluding="b").account.id == "a"
 
-    @rule(seconds=st.sampled_from([0.1, 3.0, 70.0, 2_000.0]))
-    def wait(self, seconds):
-        """Time passes."""
-        self.now += seconds
 
-    @rule(
-        target=leases,
-        model=models,
-        key=st.sampled_from([None, "s1", "s2"]),
-        excluding=st.frozensets(names, max_size=2),
+def test_a_model_that_was_refused_rests_as_long_as_was_said_whatever_the_windows_say():
+    """A pause may stand over the rest for a while."""
+    pool = pool_of(account())
+    first = lease(pool)
+    observe(pool, view(1.0, family="other", active_family="other"), model="m1")
+    pool.settle(first, RateLimited(RESET - 500, model="m1"), now=NOW)
+    assert lease(pool) == NotBefore(UNTIL, busy=False)
+    observe(pool, view(0.1, family="other"))
+    found = lease(pool)
+    assert RESET - 500 <= found.at < RESET - 490
+
+
+def test_tokens_are_spent_in_the_windows_that_meter_them():
+    """By the model of the call."""
+    pool = pool_of(account())
+    observe(pool, view(0.1))
+    observe(pool, view(0.1, family="other", active_family="other"), model="m1")
+    for model in ("m1", "m2"):
+        used = Usage(input=3 if model == "m1" else 5)
+        pool.settle(lease(pool, model=model), Succeeded(0.1, used), now=NOW)
+    windows = state_of(pool).windows
+    assert {family: gauge.tokens for (family, _), gauge in windows.items()} == {
+        "other": 3,
+        MAIN_FAMILY: 5,
+    }
+
+
+def test_a_plan_that_an_upstream_names_changes_no_account():
+    """The store owns it."""
+    pool = pool_of(account(plan="free"))
+    observe(pool, view(0.1, plan="plus"))
+    assert pool.account(AccountId("a")).plan == "free"
+
+
+def test_what_is_heard_ranks_the_account_anew():
+    """For a strategy that hangs on it."""
+    pool = pool_of(
+        *(account(name) for name in "abc"), policy=Policy(strategy=Strategy.REMAINING_QUOTA)
     )
-    def lease(self, model, key, excluding):
-        """A call asks for an account."""
-        before = {
-            s.account.id: (s.health, s.ready_at, s.model_ready_at.get(model, 0.0), s.full)
-            for s in self.pool.states
-        }
-        ids = frozenset(map(AccountId, excluding))
-        wanted = call(model=model, session_key=key)
-        taken = self.pool.lease(wanted, excluding=ids, now=self.now)
-        if isinstance(taken, Lease):
-            status, ready_at, model_ready_at, full = before[taken.account.id]
-            assert taken.account.id not in excluding
-            assert status in (Health.READY, Health.COOLING)
-            assert status is Health.READY or ready_at <= self.now
-            assert model_ready_at <= self.now
-            assert not full
-            self.out[taken.number] = taken
-            return taken
-        usable = {
-            name
-            for name, (status, ready_at, model_at, full) in before.items()
-            if name not in excluding
-            and (status is Health.READY or (status is Health.COOLING and ready_at <= self.now))
-            and max(model_at, 0.0) <= self.now
-            and not full
-        }
-        assert not usable
-        assert taken.at is None or taken.at > self.now
-        return None
-
-    @rule(taken=consumes(leases), outcome=st.sampled_from(OUTCOMES))
-    def settle(self, taken, outcome):
-        """An attempt is over."""
-        if taken is not None:
-            del self.out[taken.number]
-            self.pool.settle(taken, outcome, now=self.now)
-
-    @invariant()
-    def leases_out_are_calls_in_flight(self):
-        """In all and for each account."""
-        assert self.pool.leases == len(self.out)
-        counts = dict.fromkeys(NAMES, 0)
-        for taken in self.out.values():
-            counts[taken.account.id] += 1
-        for state in self.pool.states:
-            assert state.in_flight == counts[state.account.id]
-
-    @invariant()
-    def the_pool_has_the_accounts_of_the_store(self):
-        """Those and no others."""
-        assert {state.account.id for state in self.pool.states} == set(self.configured)
-
-    @invariant()
-    def the_ready_list_is_right(self):
-        """Ready accounts with room stand in it, once, and nobody else."""
-        listed = [state.account.id for state in self.pool._ready]
-        assert sorted(listed) == sorted(
-            state.account.id
-            for state in self.pool.states
-            if state.health is Health.READY and not state.full
-        )
-        assert self.pool._place == {name: place for place, name in enumerate(listed)}
-
-    def teardown(self):
-        """After the last call nothing is left over."""
-        for taken in self.out.values():
-            self.pool.settle(taken, Succeeded(0.1), now=self.now)
-        assert self.pool.leases == 0
-        assert self.pool._leaving == {}
+    for name, used in (("a", 0.5), ("b", 0.3), ("c", 0.9)):
+        observe(pool, view(used), name=name)
+    assert lease(pool).account.id == "b"
+    observe(pool, view(0.0), name="c")
+    assert lease(pool).account.id == "c"
+    assert lease(pool, excluding="bc", now=UNTIL).account.id == "a"
 
 
-PoolMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
-TestPoolMachine = PoolMachine.TestCase
+def test_a_window_that_ends_ranks_its_account_anew():
+    """At that moment, and without anybody saying so."""
+    pool = pool_of(account("a"), account("b"), policy=Policy(strategy=Strategy.REMAINING_QUOTA))
+    observe(pool, view(0.9), name="a")
+    observe(pool, view(0.3, reset_at=9_000.0), name="b")
+    assert lease(pool, now=UNTIL - 0.1).account.id == "b"
+    assert lease(pool, now=UNTIL).account.id == "a"
+
+
+def test_what_is_heard_of_quota_feeds_the_forecast():
+    """Together with what was spent meanwhile; nothing is forecast before."""
+    pool = pool_of(account())
+    known, hour_s = state_of(pool), 3_600.0
+
+    def forecast(now):
+        return pool.runways.account(known, pause_at=1.0, now=now)
+
+    assert forecast(NOW) is None
+    for step in range(12):
+        now = NOW + step * 600.0
+        pool.settle(lease(pool, now=now), Succeeded(0.1, Usage(input=1_000)), now=now)
+        observe(pool, view(0.05 * step, reset_at=NOW + 5 * hour_s), now=now)
+    assert 0.0 < forecast(now).mid_s < 5 * hour_s
+    pool.apply([], now=now)
+    assert forecast(now) is None
+
+
+def test_another_policy_counts_at_once():
+    """For the choice, for pauses, and for who may serve what."""
+    accounts = [account("a", plan="free"), account("b", groups=("g",), plan="plus")]
+    pool = pool_of(*accounts, policy=Policy(strategy=Strategy.FILL_FIRST))
+    observe(pool, view(0.6), name="a")
+    observe(pool, view(0.5), name="b")
+    assert lease(pool).account.id == "a"
+    policy = Policy(strategy=Strategy.FILL_FIRST, pause_at=0.6, group_pause_at={"g": 0.9})
+    pool.configure(policy, now=NOW)
+    assert lease(pool).account.id == "b"
+    assert lease(pool, excluding="b") == NotBefore(UNTIL, busy=False)
+    policy = Policy(strategy=Strategy.ROUND_ROBIN, plans={"m1": frozenset({"plus"})})
+    pool.configure(policy, now=NOW)
+    assert pool.policy is policy
+    assert lease(pool, excluding="b") == NOBODY
+    assert lease(pool, excluding="b", model="m2").reason == "round_robin"
+
+
+def test_an_equal_policy_changes_nothing():
+    """Whoever reads the store may say it again and again."""
+    pool = pool_of(account("a"), account("b"))
+    before = pool._shelves._shelves
+    pool.configure(Policy(), now=NOW)
+    assert pool._shelves._shelves is before
+
+
+def test_an_account_has_a_threshold_of_its_own():
+    """It is paused as soon as it is set, and goes on once it is taken back."""
+    pool = pool_of(account())
+    observe(pool, view(0.6))
+    pool.put(account(pause_at=0.5), now=NOW)
+    assert lease(pool) == NotBefore(UNTIL, busy=False)
+    pool.put(account(), now=NOW)
+    assert isinstance(lease(pool), Lease)
+
+
+def test_the_operator_can_have_an_account_forget_its_rests():
+    """And no reload brings them back; what is heard next may."""
+    pool = pool_of(account())
+    pool.settle(lease(pool), Unsuited("m1", "no"), now=NOW)
+    pool.settle(lease(pool, model="m2"), LIMIT, now=NOW)
+    observe(pool, view(1.0))
+    for name in ("a", "nobody"):
+        pool.reset(AccountId(name), now=NOW)
+    pool.apply([account()], now=NOW)
+    taken = lease(pool)
+    assert isinstance(taken, Lease)
+    pool.began(taken, first_event_s=0.1, now=NOW)
+    observe(pool, view(1.0))
+    assert lease(pool) == NotBefore(UNTIL, busy=False)
+
+
+def test_whether_a_call_could_be_taken_is_known_without_taking_it():
+    """By what it asks for."""
+    pool = pool_of(account("a", groups=("g",), models=("m1",), concurrency_max=1))
+    assert pool.can_take("m1", (), (), now=NOW)
+    assert pool.can_take("m1", ("g",), (), now=NOW)
+    assert not pool.can_take("m1", ("h",), (), now=NOW)
+    assert not pool.can_take("m2", (), (), now=NOW)
+    pool.settle(lease(pool), LIMIT, now=NOW)
+    assert not pool.can_take("m1", (), (), now=NOW)
+    until = state_of(pool).ready_at
+    assert not pool.can_take("m1", (), (), now=until - 0.001)
+    assert pool.can_take("m1", (), (), now=until)
+    lease(pool, now=3_000.0)
+    assert not pool.can_take("m1", (), (), now=3_000.0)
+
+
+def test_accounts_are_filled_in_the_order_of_the_store():
+    """Which may change; those that come by themselves are the last."""
+    pool = pool_of(account("a"), account("b"), policy=Policy(strategy=Strategy.FILL_FIRST))
+    assert lease(pool).account.id == "a"
+    pool.apply([account("b"), account("a", enabled=False), account("c")], now=NOW)
+    assert lease(pool).account.id == "b"
+    pool.apply([account("c"), account("b"), account("a")], now=NOW)
+    assert lease(pool).account.id == "c"
+    pool.put(account("d"), now=NOW)
+    pool.put(account("e"), now=NOW)
+    pool.put(account("b", email="new@example.com"), now=NOW)
+    assert [state_of(pool, name).ordinal for name in "cbade"] == [0, 1, 2, 3, 4]
+
+
+def test_a_storm_of_calls_that_find_nobody_walks_no_accounts():
+    """However many ask."""
+    pool = pool_of(account(), account("b", concurrency_max=1))
+    pool.settle(lease(pool, excluding="b"), LIMIT, now=NOW)
+    lease(pool)
+    assert len({lease(pool) for _ in range(50)}) == 1
+    assert len(pool._shelves._prospects) == 1
+
+
+def test_many_sessions_push_no_owner_out():
+    """A conversation that depends on one account is not forgotten for thousands of single calls."""
+    owners = AffinityTable(entries_max=10, ttl_s=1e6)
+    sessions = AffinityTable(entries_max=2, ttl_s=1e6)
+    pool = AccountPool(rng=Random(1), affinity=sessions, owners=owners)
+    pool.apply([account("a"), account("b")], now=NOW)
+    pool.bind("item", AccountId("b"), now=NOW)
+    for number in range(20):
+        pool.settle(lease(pool, session_key=f"s{number}"), Succeeded(0.1), now=NOW)
+    assert pool.owner("item", now=NOW) == "b"
+    assert lease(pool, owner_keys=("item",)).account.id == "b"

@@ -92,6 +92,10 @@ class Scene:
         self.upstream = FakeUpstream(**scripts)
         self.outcomes: list[str] = []
         self.seen: list[Outcome] = []
+        self.begun: list[AccountId] = []
+        self.heard: list[Any] = []
+        self.leases: list[tuple[str, float]] = []
+        self.refusals: list[tuple[str, float]] = []
         self.renewals: list[tuple[AccountId, int]] = []
         self.renewal_s: float | None = 0.0
         """How long a renewal takes; None if it is refused."""
@@ -110,10 +114,26 @@ class Scene:
             settings=settings or SETTINGS,
         )
 
-    def attempt(self, call: Call, account: Account, outcome: Outcome) -> None:
+    def leased(self, call: Call, reason: str, waited_s: float) -> None:
+        """Note a lease, as an observer."""
+        assert call.id
+        self.leases.append((reason, waited_s))
+
+    def refused(self, call: Call, code: str, waited_s: float) -> None:
+        """Note that there was none, as an observer."""
+        assert call.id
+        self.refusals.append((code, waited_s))
+
+    def began(self, call: Call, account: Account) -> None:
+        """Note the first content of an attempt, as an observer."""
+        assert call.id
+        self.begun.append(account.id)
+
+    def attempt(self, call: Call, account: Account, outcome: Outcome, heard: Any) -> None:
         """Note an attempt that is over, as an observer."""
         del call
         self.seen.append(outcome)
+        self.heard.append(heard)
         self.outcomes.append(f"{account.id} {type(outcome).__name__}")
 
     async def stream(self, **changes: Any) -> bytes:

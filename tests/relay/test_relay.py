@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 from random import Random
+from typing import Any
 
+import msgspec
 import pytest
 from msgspec import structs
 
+from app.dialects.responses.encrypted import fingerprint
 from app.errors import (
     CapacityError,
+    ContextUnavailable,
     UpstreamError,
     UpstreamRefused,
     UpstreamTimeout,
@@ -97,6 +101,48 @@ async def test_a_model_may_reason_in_silence_once_it_has_begun():
     """The first event has 120 s; after it the idle timeout counts, comments do not."""
     scene = Scene(a=[Answer([100.0, CREATED, 200.0, b": hi\n\n", 90.0, DELTA, 290.0, DONE])])
     assert await scene.stream() == CREATED + b": hi\n\n" + DELTA + DONE
+
+
+@virtual
+async def test_an_outage_is_not_multiplied():
+    """When everything breaks, the budget of all calls bounds their second attempts."""
+    names = [f"a{n}" for n in range(50)]
+    scene = Scene(**{name: [Answer([]) for _ in range(99)] for name in names})
+    errors = [await refused(scene, session_key=None) for _ in range(100)]
+    assert len(scene.upstream.calls) <= 100 + 0.2 * 100 + 10
+    assert {error.status for error in errors} == {502}
+    assert errors[-1].retry_after_s == pytest.approx(10.0)
+    await asyncio.sleep(11.0)
+    before = len(scene.upstream.calls)
+    await refused(scene, session_key=None)
+    assert len(scene.upstream.calls) == before + SETTINGS.attempts_max
+
+
+@pytest.mark.parametrize("answer", [LIMIT, good()], ids=["error", "stream"])
+@virtual
+async def test_what_a_reply_says_of_limits_is_heard(answer):
+    """Whatever its status, and before the attempt is judged."""
+    head = [
+        *answer.headers,
+        ("x-codex-primary-used-percent", "61.5"),
+        ("x-codex-primary-window-minutes", "300"),
+        ("x-codex-primary-reset-after-seconds", "900"),
+    ]
+    scene = Scene(a=[structs.replace(answer, headers=head)], b=[good()])
+    assert await scene.stream() == TEXT
+    state = next(state for state in scene.pool.states if state.account.id == "a")
+    assert state.windows["codex", 300].used_ratio == 0.615
+
+
+@virtual
+async def test_a_call_stands_in_line_for_one_wait_only():
+    """However many attempts it makes."""
+    burst = Answer([failed("rate_limit_exceeded", "Please try again in 20s.")])
+    scene = Scene(a=[burst, structs.replace(burst), good()])
+    seen = await refused(scene)
+    assert seen.status == 429
+    assert LoopClock().monotonic() < 31.0
+    assert [round(waited, -1) for _, waited in scene.leases] == [0, 20]
 
 
 @virtual
@@ -226,6 +272,167 @@ async def test_a_request_without_them_is_not_sent_again():
     assert scene.bodies() == [ENCRYPTED, STRIPPED]
     scene = Scene(a=[MISREAD])
     assert (await refused(scene)).code == "invalid_encrypted_content"
+
+
+def sealed(content: str, type: str = "reasoning") -> dict:
+    """Return an encrypted item."""
+    return {"type": type, "encrypted_content": content}
+
+
+def asked(*items: dict) -> dict[str, Any]:
+    """Return what a call with these items is made of."""
+    made = [i for i in reversed(items) if "encrypted_content" in i]
+    keys = {f"key-1:{fingerprint(i['encrypted_content'])}": i["type"] for i in made}
+    return {
+        "body": msgspec.json.encode({"model": "m1", "input": items}),
+        "owner_keys": tuple(keys),
+        "bound_keys": tuple(key for key, kind in keys.items() if kind == "compaction"),
+    }
+
+
+def own(scene: Scene, account_id: str, *contents: str) -> None:
+    """Let the pool know who made these items."""
+    for content in contents:
+        scene.pool.bind(f"key-1:{fingerprint(content)}", account_id, now=LoopClock().now())
+
+
+def shown(scene: Scene) -> list[tuple[str, list[str]]]:
+    """Return which items each attempt's account was shown."""
+    return [
+        (
+            used.id,
+            [i.get("encrypted_content", "text") for i in msgspec.json.decode(sent.body)["input"]],
+        )
+        for used, sent in scene.upstream.calls
+    ]
+
+
+@virtual
+async def test_items_of_another_account_are_not_shown():
+    """The call moves without them; with the next attempt at home they are there again."""
+    scene = Scene(a=[LIMIT], b=[BUSY, good()])
+    own(scene, "a", "a1", "a2")
+    own(scene, "b", "b1")
+    request = asked(sealed("b1"), sealed("a1"), {"text": 1}, sealed("a2"))
+    assert await scene.stream(**request) == TEXT
+    assert shown(scene) == [
+        ("a", ["a1", "text", "a2"]),
+        ("b", ["b1", "text"]),
+        ("b", ["b1", "text"]),
+    ]
+
+
+@virtual
+async def test_who_takes_an_item_that_nobody_owns_owns_it():
+    """So the next turn finds its way, also after a restart."""
+    scene = Scene(a=[good(), LIMIT], b=[good()])
+    request = asked({"text": 1}, sealed("?"))
+    await scene.stream(**request)
+    await scene.stream(**request, session_key=None)
+    assert shown(scene) == [("a", ["text", "?"]), ("a", ["text", "?"]), ("b", ["text"])]
+
+
+@virtual
+async def test_a_compaction_goes_to_its_owner_though_the_session_lives_elsewhere():
+    """And waits for it while it is busy."""
+    scene = Scene(
+        accounts=[account("a"), account("b", concurrency_max=1)],
+        a=[], b=[Answer([CREATED, 5.0, DELTA, DONE]), good()],
+    )  # fmt: skip
+    own(scene, "b", "all of it")
+    request = asked(sealed("all of it", "compaction"), {"text": 1})
+    first = asyncio.create_task(scene.relay.whole(scene._call(request), Heard))
+    second = asyncio.create_task(scene.relay.whole(scene._call(request), Heard))
+    await asyncio.gather(first, second)
+    scene.check()
+    assert [used.id for used, _ in scene.upstream.calls] == ["b", "b"]
+    assert {reason for reason, _ in scene.leases} == {"only"}
+    assert max(waited for _, waited in scene.leases) == pytest.approx(5.0)
+
+
+@virtual
+async def test_a_compaction_of_an_account_that_rests_is_refused():
+    """With the time of its reset; no other account is asked, and the first not again."""
+    scene = Scene(a=[good()], b=[LIMIT])
+    own(scene, "b", "all of it")
+    request = asked(sealed("all of it", "compaction"))
+    for _ in range(2):
+        seen = await refused(scene, **request)
+        assert isinstance(seen, ContextUnavailable)
+        assert (seen.status, seen.code) == (409, "response_context_unavailable")
+        assert 890.0 <= seen.retry_after_s <= 905.0
+        assert seen.resets_at is not None
+    assert scene.upstream.log == ["b asked", "b aborted"]
+    assert [code for code, _ in scene.refusals] == ["response_context_unavailable"] * 2
+
+
+@virtual
+async def test_a_compaction_of_an_account_that_is_gone_is_refused():
+    """For good."""
+    scene = Scene(a=[good()])
+    own(scene, "gone", "all of it")
+    seen = await refused(scene, **asked(sealed("all of it", "compaction")))
+    assert (seen.status, seen.retry_after_s) == (409, None)
+    assert scene.upstream.log == []
+
+
+@virtual
+async def test_a_compaction_of_an_account_that_is_busy_is_told_so():
+    """It is no loss: the next try may find it free."""
+    scene = Scene(
+        accounts=[account("a"), account("b", concurrency_max=1)], a=[], b=[Answer([CREATED, HANG])]
+    )
+    own(scene, "b", "all of it")
+    request = asked(sealed("all of it", "compaction"))
+    task = asyncio.create_task(scene.relay.whole(scene._call(request), Heard))
+    await asyncio.sleep(1.0)
+    with pytest.raises(CapacityError) as caught:
+        await scene.relay.whole(scene._call(request), Heard)
+    assert caught.value.code == "pool_busy"
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@virtual
+async def test_an_owner_that_broke_is_tried_again():
+    """Where nobody else may take the call; and in the end its last word is the answer."""
+    scene = Scene(a=[], b=[broken(), Answer([CREATED, broken()]), good()])
+    own(scene, "b", "all of it")
+    request = asked(sealed("all of it", "compaction"))
+    assert await scene.stream(**request) == TEXT
+    assert scene.outcomes == ["b Broken", "b Broken", "b Succeeded"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code"),
+    [
+        (Answer([b'{"error":{"code":"account_deactivated"}}'], status=401, headers=[]), 409,
+         "response_context_unavailable"),
+        (Answer([b'{"error":{"code":"model_not_found","message":"no"}}'], status=404, headers=[]),
+         404, "model_not_found"),
+        (Answer([b'{"error":{"code":"context_length_exceeded"}}'], status=400, headers=[]), 400,
+         "context_length_exceeded"),
+    ],
+    ids=["dead", "unsuited", "refused"],
+)  # fmt: skip
+@virtual
+async def test_an_owner_that_can_not_take_the_call_is_the_end_of_it(answer, status, code):
+    """Nobody else is asked."""
+    scene = Scene(a=[good()], b=[answer])
+    own(scene, "b", "all of it")
+    seen = await refused(scene, **asked(sealed("all of it", "compaction")))
+    assert (seen.status, seen.code) == (status, code)
+    assert scene.outcomes == [f"b {type(scene.seen[0]).__name__}"]
+
+
+@virtual
+async def test_a_compaction_that_could_not_be_read_is_never_left_out():
+    """Nobody knew its owner: reasoning is left out once, and then the call ends."""
+    scene = Scene(a=[MISREAD, MISREAD])
+    compaction = sealed("all of it", "compaction")
+    seen = await refused(scene, **asked(compaction, sealed("?"), {"text": 1}))
+    assert (seen.status, seen.code) == (409, "response_context_unavailable")
+    assert shown(scene) == [("a", ["all of it", "?", "text"]), ("a", ["all of it", "text"])]
 
 
 @virtual

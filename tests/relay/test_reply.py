@@ -1,10 +1,11 @@
 """One reply, from its first event to its last, and how the lease is settled by it."""
 
 import asyncio
+from unittest.mock import Mock
 
 import pytest
 
-from app.domain.outcome import Succeeded
+from app.domain.outcome import RateLimited, Succeeded
 from app.domain.usage import Usage
 from app.errors import (
     StreamIncomplete,
@@ -19,6 +20,7 @@ from tests.relay.scene import (
     DELTA,
     DONE,
     TEXT,
+    USAGE,
     Heard,
     Scene,
     error,
@@ -57,6 +59,73 @@ async def test_a_reply_whose_only_content_is_its_end_is_whole():
     scene = Scene(a=[Answer([CREATED + DONE])])
     assert await scene.stream() == CREATED + DONE
     assert scene.seen == [Succeeded(0.0, Usage(input=3, output=4))]
+
+
+LIMITS = event(
+    "codex.rate_limits",
+    rate_limits={"primary": {"used_percent": 42, "window_minutes": 300, "reset_at": 1_800_009_000}},
+)
+
+
+@pytest.mark.parametrize("first", [CREATED, CREATED + DELTA], ids=["prelude", "content"])
+@virtual
+async def test_an_event_about_limits_reaches_the_pool(first):
+    """Wherever it stands; it is passed on like any other private event."""
+    scene = Scene(a=[Answer([first, LIMITS + event("codex.other"), DELTA, DONE])])
+    expected = first + LIMITS + event("codex.other") + DELTA + DONE
+    assert await scene.stream() == expected
+    [state] = scene.pool.states
+    assert {name: gauge.used_ratio for name, gauge in state.windows.items()} == {
+        ("codex", 300): 0.42
+    }
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [CREATED, 2.0, DELTA, DONE],
+        [2.0, CREATED + DELTA, DONE],
+        [CREATED, 2.0, DONE],
+        [2.0, CREATED + DELTA + failed("server_error")],
+    ],
+    ids=["in turn", "together", "nothing but the end", "with a failure"],
+)
+@virtual
+async def test_the_pool_is_told_once_that_content_has_come(steps):
+    """Before the lease is settled, however the events came."""
+    scene = Scene(a=[Answer(steps)])
+    began = scene.admission.began = Mock(wraps=scene.admission.began)
+    settle = scene.admission.settle = Mock(wraps=scene.admission.settle)
+    order = Mock()
+    order.attach_mock(began, "began")
+    order.attach_mock(settle, "settle")
+    await scene.stream()
+    assert [name for name, _, _ in order.mock_calls] == ["began", "settle"]
+    assert began.call_args.kwargs == {"first_event_s": 2.0}
+
+
+@virtual
+async def test_the_pool_is_told_of_no_content_where_there_was_none():
+    """A failure in the prelude is no sign that the account takes calls."""
+    scene = Scene(a=[Answer([CREATED, failed("server_is_overloaded")])], b=[good()])
+    began = scene.admission.began = Mock(wraps=scene.admission.began)
+    await scene.stream()
+    assert [call.args[0].account.id for call in began.call_args_list] == ["b"]
+
+
+@virtual
+async def test_a_limit_within_the_stream_lasts_as_long_as_its_head_said():
+    """The event names no time, the headers did."""
+    full = [
+        SSE,
+        ("x-codex-primary-used-percent", "100"),
+        ("x-codex-primary-window-minutes", "300"),
+        ("x-codex-primary-reset-after-seconds", "900"),
+    ]
+    last = event("error", error={"type": "usage_limit_reached"})
+    scene = Scene(a=[Answer([CREATED, last], headers=full)], b=[good()])
+    await scene.stream()
+    assert scene.seen[0] == RateLimited(LoopClock.EPOCH + 900.0)
 
 
 @virtual
@@ -209,3 +278,102 @@ async def test_a_slow_caller_is_not_the_upstreams_silence():
     await reply.close()
     assert heard == CREATED + DELTA + DELTA + DONE
     assert scene.outcomes == ["a Succeeded"]
+
+
+class Ledger(Scene):
+    """A scene in which every event that goes out and all that is told has its place in a list."""
+
+    def __init__(self, **scripts) -> None:
+        self.order: list[str] = []
+        super().__init__(**scripts)
+
+    def began(self, call, account) -> None:
+        """Note it."""
+        self.order.append("began")
+        super().began(call, account)
+
+    def attempt(self, call, account, outcome, heard) -> None:
+        """Note it."""
+        self.order.append("over")
+        super().attempt(call, account, outcome, heard)
+
+    async def play(self) -> list[str]:
+        """Return the order in which a stream's events went out and the observer was told."""
+        reply = await self.open()
+        try:
+            while (batch := await reply.read()) is not None:
+                self.order += [each.data.split(b'"')[3].decode() for each in batch.events]
+        finally:
+            await reply.close()
+        return self.order
+
+
+@virtual
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [CREATED, DELTA, DONE],
+        [CREATED + DELTA + DONE],
+        [CREATED, DELTA + DONE],
+        [CREATED, DELTA, failed("server_error")],
+        [CREATED + DELTA, error("server_error"), failed("server_error")],
+    ],
+)
+async def test_the_observer_is_told_before_anybody_downstream(steps):
+    """Of content before the first event goes out, of the end before the terminal event does."""
+    order = await Ledger(a=[Answer(steps)]).play()
+    assert order[:1] == ["began"]
+    [last] = [at for at, name in enumerate(order) if name == "over"]
+    ends = ("response.completed", "response.failed")
+    [end] = [at for at, name in enumerate(order) if name in ends]
+    assert last < end == len(order) - 1
+
+
+def delta(text: str, **fields) -> bytes:
+    """Return an event of content."""
+    return event("response.output_text.delta", delta=text, **fields)
+
+
+@virtual
+@pytest.mark.parametrize(
+    ("steps", "deltas", "text_bytes"),
+    [
+        ([delta("four")], 1, 4),
+        ([delta('he said "no", and left', item_id="msg_1")], 1, 24),
+        ([delta("four", obfuscation="x" * 99) + delta("fives")], 2, 9),
+        ([event("response.content_part.added"), delta("four")], 2, 4),
+        ([event("response.output_item.done", item={"type": "message"})], 1, 0),
+        # Of a long one every sixteenth stands for those before it.
+        ([delta("four")] * 16, 16, 64),
+        ([delta("four")] * 40, 40, 128),
+        # Spelled in a way that nobody expected.
+        ([b'data: {"type": "response.output_text.delta", "delta": "four"}\n\n'], 1, 0),
+    ],
+)
+async def test_the_text_of_a_reply_that_breaks_is_measured(steps, deltas, text_bytes):
+    """Roughly: it is for an estimate."""
+    scene = Scene(a=[Answer([CREATED, *steps, broken()])])
+    with pytest.raises(StreamIncomplete):
+        await scene.stream()
+    [heard] = scene.heard
+    assert (heard.usage, heard.deltas, heard.text_bytes) == (None, deltas, text_bytes)
+
+
+@virtual
+@pytest.mark.parametrize("kind", ["response.completed", "response.incomplete", "response.failed"])
+async def test_what_the_terminal_event_counts_is_kept(kind):
+    """With the tier that was charged; also where the reply has failed in the end."""
+    end = event(kind, response={"usage": USAGE, "service_tier": "priority"})
+    scene = Scene(a=[Answer([CREATED, DELTA, end])])
+    await scene.stream()
+    [heard] = scene.heard
+    assert (heard.usage, heard.tier) == (Usage(input=3, output=4), "priority")
+
+
+@virtual
+async def test_nothing_was_heard_of_a_reply_that_did_not_begin():
+    """It told of an error by its status."""
+    scene = Scene(a=[Answer([b"{}"], status=400)])
+    with pytest.raises(UpstreamRefused):
+        await scene.open()
+    assert scene.heard == [None]

@@ -108,3 +108,14 @@ async def test_outside_of_a_task_there_is_nobody_to_wake():
     made[0].wait()
     await asyncio.sleep(5.0)
     assert not made[0].broke()
+
+
+@virtual
+async def test_a_wait_that_is_all_but_over_is_over():
+    """A timer for what is left of it would ring at the same moment, for ever."""
+    silence = Silence(10.0)
+    silence.waiting_since = asyncio.get_running_loop().time() - 10.0 + 1e-9
+    silence._look()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(0)
+    assert silence.broke()

@@ -16,6 +16,7 @@ from app.domain.outcome import (
     Unreachable,
     Unsuited,
 )
+from app.relay.budget import RetryBudget
 from app.relay.verdict import GiveUp, Renew, Strip, TryAgain, TryAnother, judge, last_word
 
 FAILED = (502, "upstream_error", 1.0)
@@ -31,6 +32,7 @@ ROWS = {
     "unsuited": (Unsuited("m", "not here"), TryAnother, (404, "model_not_found", None)),
     "misread": (Misread(400, b""), Strip, (400, "invalid_encrypted_content", None)),
     "refused": (Refused(422, "c", "t", "no", "p"), GiveUp, (422, "c", None)),
+    "too large": (Refused(413, None, None, "no"), GiveUp, (413, "payload_too_large", None)),
     "refused without a code": (
         Refused(400, None, None, "no"),
         GiveUp,
@@ -49,6 +51,16 @@ def test_while_attempts_are_left_the_outcome_says_what_next(outcome, verdict, _,
         assert 0.1 * 2 ** (attempt - 1) <= said.after_s <= 0.2 * 2 ** (attempt - 1)
 
 
+def test_the_waits_of_an_overloaded_upstream_are_bounded():
+    """However many attempts a call may have."""
+    waits = [
+        judge(Overloaded("busy"), attempt=n, attempts_max=99, rng=Random(n)).after_s
+        for n in range(5, 99)
+    ]
+    assert 1.9 < max(waits) <= 2.0
+    assert min(waits) >= 1.0
+
+
 @pytest.mark.parametrize(("outcome", "verdict", "error"), ROWS.values(), ids=ROWS)
 @pytest.mark.parametrize("attempt", [4, 5])
 def test_at_the_last_attempt_the_outcome_is_the_answer(outcome, verdict, error, attempt):
@@ -62,6 +74,30 @@ def test_at_the_last_attempt_the_outcome_is_the_answer(outcome, verdict, error, 
     assert (word.status, word.code, word.retry_after_s) == error
 
 
+@pytest.mark.parametrize("name", ["overload", "unreachable", "broken", "never sent", "silent"])
+def test_what_leaves_every_account_in_the_choice_is_paid_for(name):
+    """With an empty budget the outcome is the answer, and says when to come back."""
+    outcome, verdict, (status, code, _) = ROWS[name]
+    budget = RetryBudget(retries_min=1)
+    paid = {"attempts_max": 4, "rng": Random(1), "budget": budget, "now": 50.0}
+    assert type(judge(outcome, attempt=1, **paid)) is verdict
+    said = judge(outcome, attempt=1, **paid)
+    assert (said.error.status, said.error.code) == (status, code)
+    assert said.error.retry_after_s == 10.0
+    assert judge(outcome, attempt=4, **paid).error.retry_after_s == 1.0
+
+
+@pytest.mark.parametrize(
+    "name", ["limit", "refused credential", "dead credential", "unsuited", "misread"]
+)
+def test_what_takes_an_account_out_of_the_choice_costs_nothing(name):
+    """It bounds itself."""
+    outcome, verdict, _ = ROWS[name]
+    budget = RetryBudget(retries_min=0)
+    said = judge(outcome, attempt=1, attempts_max=4, rng=Random(1), budget=budget, now=50.0)
+    assert type(said) is verdict
+
+
 def test_a_refusal_keeps_the_upstreams_words():
     """The caller can act on them."""
     word = last_word(Refused(422, "c", "t", "no", "p"))
@@ -70,12 +106,28 @@ def test_a_refusal_keeps_the_upstreams_words():
     assert last_word(Unsuited("m", "not here")).message == "not here"
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("limit", "Every account that was tried is at a limit."),
+        ("refused credential", "Every attempt to reach the upstream failed."),
+        ("unreachable", "Every attempt to reach the upstream failed."),
+        ("silent", "The upstream was silent for too long."),
+        ("misread", "The encrypted content in the request could not be verified."),
+    ],
+)
+def test_an_end_that_the_upstream_did_not_word_says_what_happened(name, words):
+    """And nothing of accounts or of how many there are."""
+    assert last_word(ROWS[name][0]).message == words
+
+
 @pytest.mark.parametrize("outcome", [Succeeded(0.1), Abandoned()])
 def test_what_is_no_failure_has_no_verdict(outcome):
     """Asking for one is a defect."""
-    with pytest.raises(AssertionError, match=type(outcome).__name__):
+    words = f"^{type(outcome).__name__} ends no attempt before it has begun$"
+    with pytest.raises(AssertionError, match=words):
         judge(outcome, attempt=1, attempts_max=4, rng=Random(1))
-    with pytest.raises(AssertionError, match=type(outcome).__name__):
+    with pytest.raises(AssertionError, match=words):
         last_word(outcome)
 
 

@@ -1,15 +1,17 @@
 """Tests of app.store.accounts."""
 
-import sqlite3
-
 import pytest
 from msgspec import structs
+from sqlalchemy import insert
 
 from app.domain.account import AccountId, AccountKind, Secret
-from app.domain.enrolment import AccountChanges, Enrolment, Identity
+from app.domain.enrolment import AccountChanges, AccountEvent, Enrolment, Identity
+from app.errors import InvalidRequest
 from app.settings import Settings
 from app.store.accounts import TooManyAccounts
 from app.store.store import Store
+from app.store.tables import account_events
+from tests.store.behind import everything, execute
 
 NEW = Enrolment(
     name="a",
@@ -26,16 +28,11 @@ NEW = Enrolment(
     priority=2,
     concurrency_max=3,
     models=("gpt-5",),
+    groups=("team-a", "team-b"),
+    tags=("eu",),
+    pause_at=0.9,
 )
 GONE = AccountId("gone")
-
-
-def corrupt(settings: Settings, statement: str) -> None:
-    """Change the database behind the store's back."""
-    connection = sqlite3.connect(settings.sqlite_path)
-    with connection:
-        connection.execute(statement)
-    connection.close()
 
 
 async def test_an_account_comes_back_as_it_was_added(store: Store) -> None:
@@ -45,20 +42,20 @@ async def test_an_account_comes_back_as_it_was_added(store: Store) -> None:
     assert added.created
     assert added.account == account
     for name in ("name", "kind", "chatgpt_account_id", "email", "plan", "fedramp", "proxy_url",
-                 "enabled", "priority", "concurrency_max", "models"):  # fmt: skip
+                 "enabled", "priority", "concurrency_max", "models", "groups", "tags",
+                 "pause_at"):  # fmt: skip
         assert getattr(account, name) == getattr(NEW, name)
     assert account.credential.access_token == Secret("access-1")
     assert (account.credential.expires_at, account.credential.renewable) == (1_000.0, True)
 
 
-async def test_no_secret_stands_in_the_files(store: Store, settings: Settings) -> None:
-    """A stolen disk gives no token, no proxy password and no key."""
+async def test_no_secret_stands_in_any_row(store: Store, settings: Settings) -> None:
+    """A stolen database gives no token, no proxy password and no key."""
     await store.accounts.add(NEW, at=10.0)
     made = await store.keys.create(name="k", at=1.0)
-    secret = made.key.reveal().rsplit("-", 1)[-1]
-    stolen = b"".join(
-        path.read_bytes() for path in settings.data_dir.iterdir() if path != settings.key_file
-    )
+    secret = made.key.reveal().split("-", 3)[-1]
+    stolen = await everything(settings)
+    assert b"a@example.com" in stolen
     for plain in ("access-1", "refresh-1", "id-1", "proxy-word", secret):
         assert plain.encode() not in stolen
 
@@ -83,9 +80,10 @@ async def test_an_account_with_a_refresh_token_only_is_due_at_once(store: Store)
 async def test_the_fresher_credential_wins(store: Store, again, kept) -> None:
     """Importing an old file never overwrites a token that was rotated since."""
     first = await store.accounts.add(NEW, at=1.0)
-    new = structs.replace(NEW, access_token=Secret("access-2"), **again)
+    new = structs.replace(NEW, access_token=Secret("access-2"), groups=("new",), **again)
     added = await store.accounts.add(new, at=2.0)
     assert not added.created
+    assert added.account.groups == NEW.groups
     assert added.credential_kept is kept
     assert added.account.id == first.account.id
     assert added.account.credential.access_token == Secret("access-1" if kept else "access-2")
@@ -102,7 +100,9 @@ async def test_a_renewable_credential_replaces_one_that_is_not(store: Store) -> 
 async def test_a_dead_credential_is_always_replaced(store: Store) -> None:
     """Logging in again brings an account back, whatever the tokens' ends say."""
     first = await store.accounts.add(NEW, at=1.0)
-    await store.credentials.refused(first.account.id, code="reused", permanent=True, at=2.0)
+    await store.credentials.refused(
+        first.account.id, generation=0, code="reused", permanent=True, at=2.0
+    )
     added = await store.accounts.add(structs.replace(NEW, expires_at=1.0), at=3.0)
     assert not added.credential_kept
     assert added.account.credential.renewable
@@ -139,6 +139,59 @@ async def test_a_change_touches_what_it_names(store: Store) -> None:
     assert (await store.accounts.events(account.id))[0].detail == "proxy_url"
 
 
+async def test_groups_and_tags_have_one_form(store: Store) -> None:
+    """Accounts in the same groups have equal values; a name of a wrong form changes nothing."""
+    new = structs.replace(NEW, groups=("b ", "a", "b"), tags=())
+    account = (await store.accounts.add(new, at=1.0)).account
+    assert (account.groups, account.tags) == (("a", "b"), ())
+    changes = AccountChanges(groups=(), tags=("y", "x"), pause_at=None, priority=7)
+    changed = await store.accounts.update(account.id, changes, at=2.0)
+    assert changed == structs.replace(
+        account, groups=(), tags=("x", "y"), pause_at=None, priority=7
+    )
+    with pytest.raises(InvalidRequest, match="tags: 'a,b'"):
+        await store.accounts.update(account.id, AccountChanges(name="n", tags=("a,b",)), at=3.0)
+    with pytest.raises(InvalidRequest, match="groups: a name must not be empty"):
+        await store.accounts.add(structs.replace(NEW, chatgpt_user_id="v", groups=("",)), at=3.0)
+    assert await store.accounts.list() == [changed]
+
+
+async def test_many_are_changed_in_one_step(store: Store) -> None:
+    """One write for all of them, an event for each; one that is gone is not counted."""
+    ids = [
+        (await store.accounts.add(structs.replace(NEW, chatgpt_user_id=user), at=1.0)).account.id
+        for user in "ab"
+    ]
+    before = await store.revision()
+    changes = AccountChanges(enabled=False, groups=("x",))
+    assert await store.accounts.update_all([*ids, GONE], changes, at=2.0) == 2
+    assert await store.revision() == before + 1
+    assert {(each.enabled, each.groups) for each in await store.accounts.list()} == {
+        (False, ("x",))
+    }
+    for account_id in ids:
+        assert (await store.accounts.events(account_id))[0].detail == "enabled, groups"
+    assert await store.accounts.update_all(ids, AccountChanges(), at=3.0) == 0
+
+
+async def test_the_latest_events_of_every_account_come_at_once(store: Store) -> None:
+    """Newest first, so many of each account, whole."""
+    a = (await store.accounts.add(NEW, at=1.0)).account.id
+    b = (await store.accounts.add(structs.replace(NEW, chatgpt_user_id="v"), at=2.0)).account.id
+    for n in range(3):
+        await store.accounts.update(a, AccountChanges(priority=n), at=10.0 + n)
+    async with store._database.write() as connection:
+        row = {"account_id": b, "at": 20.0, "kind": "k", "detail": "d", "code": "c",
+               "next_at": 30.0, "count": 3}  # fmt: skip
+        await connection.execute(insert(account_events).values(row))
+    latest = await store.accounts.latest_events(limit=2)
+    assert latest == {
+        a: [AccountEvent(12.0, "changed", "priority"), AccountEvent(11.0, "changed", "priority")],
+        b: [AccountEvent(20.0, "k", "d", "c", 30.0, 3), AccountEvent(2.0, "added", "")],
+    }
+    assert list(await store.accounts.events(b)) == latest[b]
+
+
 async def test_what_is_not_there_is_told(store: Store) -> None:
     """Every question about an account that is gone has a quiet answer."""
     assert await store.accounts.update(GONE, AccountChanges(name="x"), at=1.0) is None
@@ -170,13 +223,18 @@ async def test_an_account_learns_who_it_is(store: Store) -> None:
 
 
 async def test_two_rows_of_one_account_become_one(store: Store) -> None:
-    """The row that was there takes over the newer credential; the other one goes."""
+    """The row that was there takes over the newer credential and keeps what its operator chose."""
     old = (await store.accounts.add(NEW, at=1.0)).account
     new = Enrolment(
         name="r", access_token=Secret("access-9"), refresh_token=Secret("refresh-9"), expires_at=9.0
     )
     young = (await store.accounts.add(new, at=2.0)).account
+    await store.accounts.update(
+        young.id, AccountChanges(groups=("other",), tags=("other",), priority=9), at=2.5
+    )
     merged = await store.accounts.identify(young.id, Identity("u", "w", plan="pro"), at=3.0)
+    for name in ("groups", "tags", "priority", "pause_at"):
+        assert getattr(merged, name) == getattr(NEW, name)
     assert (merged.id, merged.name, merged.plan) == (old.id, "a", "pro")
     assert merged.credential.access_token == Secret("access-9")
     assert await store.credentials.refresh_token(old.id) == (Secret("refresh-9"), 1)
@@ -199,7 +257,7 @@ async def test_rows_that_were_swapped_do_not_open(store: Store, settings: Settin
     await store.accounts.add(NEW, at=1.0)
     second = Enrolment(name="b", access_token=Secret("b"), refresh_token=Secret("rb"))
     await store.accounts.add(second, at=2.0)
-    corrupt(
+    await execute(
         settings,
         "UPDATE credentials SET access_token = (SELECT access_token FROM credentials "
         "JOIN accounts ON accounts.id = account_id WHERE name = 'a')",
@@ -215,8 +273,18 @@ async def test_a_damaged_account_is_mended_by_adding_it_again(
 ) -> None:
     """Its new secrets replace all that did not open."""
     account = (await store.accounts.add(NEW, at=1.0)).account
-    corrupt(settings, "UPDATE accounts SET proxy_url = x'00'")
+    await execute(settings, "UPDATE accounts SET proxy_url = :nothing", nothing=b"\0")
     assert (await store.accounts.find(account.id)).damaged
     added = await store.accounts.add(structs.replace(NEW, expires_at=1.0), at=2.0)
     assert added.account.enabled
     assert added.account.proxy_url == NEW.proxy_url
+
+
+async def test_a_credential_that_was_issued_now_replaces_any(store: Store) -> None:
+    """A login counts, whatever the ends of the two credentials say."""
+    first = await store.accounts.add(NEW, at=1.0)
+    again = structs.replace(NEW, access_token=Secret("again"), expires_at=None)
+    assert (await store.accounts.add(again, at=2.0)).credential_kept
+    added = await store.accounts.add(again, at=2.0, issued_now=True)
+    assert (added.account.id, added.credential_kept) == (first.account.id, False)
+    assert added.account.credential.access_token == Secret("again")

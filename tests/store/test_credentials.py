@@ -1,20 +1,25 @@
 """Tests of app.store.credentials."""
 
-import sqlite3
-
 import pytest
 from msgspec import structs
 
 from app.domain.account import AccountId, Secret
 from app.domain.enrolment import Enrolment, Identity
-from app.ports import CredentialStore, Tokens
+from app.ports import CredentialStore, RenewalEvent, RenewalKind, Tokens
 from app.settings import Settings
 from app.store.credentials import INTENT_LIFE_S
+from app.store.events import CODE_CHARS_MAX, EVENTS_AGE_S
 from app.store.keyring import SealBroken
 from app.store.store import Store
+from tests.store.behind import execute
 
 NOTHING = Tokens(access_token=None, refresh_token=None, id_token=None, expires_at=None)
 ALL = Tokens(Secret("access-2"), Secret("refresh-2"), Secret("id-2"), 2_000.0)
+
+
+def refusal(code: str, *, at: float, next_at: float | None = None) -> RenewalEvent:
+    """Return the event of a renewal that was refused."""
+    return RenewalEvent(RenewalKind.REFUSED, at, code, next_at)
 
 
 @pytest.fixture
@@ -93,7 +98,7 @@ async def test_an_intent_needs_the_current_token(store: Store, account_id: Accou
     """A token that was spent since, or is dead, is not spent again."""
     assert not await store.credentials.intend(account_id, generation=7, at=1.0)
     assert await store.credentials.intend(account_id, generation=0, at=1.0)
-    await store.credentials.refused(account_id, code="reused", permanent=True, at=2.0)
+    await store.credentials.refused(account_id, generation=0, code="reused", permanent=True, at=2.0)
     assert not await store.credentials.intend(account_id, generation=0, at=3.0)
 
 
@@ -117,7 +122,9 @@ async def test_two_processes_do_not_spend_one_token(
         assert await store.credentials.intend(account_id, generation=0, at=102.0)
         late = 102.0 + INTENT_LIFE_S
         assert await other.credentials.intend(account_id, generation=0, at=late)
-        await other.credentials.refused(account_id, code="429", permanent=False, at=late)
+        await other.credentials.refused(
+            account_id, generation=0, code="429", permanent=False, at=late
+        )
         assert await store.credentials.intend(account_id, generation=0, at=late)
 
 
@@ -132,7 +139,7 @@ async def test_a_clock_that_was_set_back_blocks_nobody(
 
 async def test_a_dead_token_is_not_given_out(store: Store, account_id: AccountId) -> None:
     """A permanent refusal is remembered until the operator says otherwise."""
-    await store.credentials.refused(account_id, code="reused", permanent=True, at=2.0)
+    await store.credentials.refused(account_id, generation=0, code="reused", permanent=True, at=2.0)
     found = await store.accounts.find(account_id)
     assert (found.dead, found.refused_code) == (True, "reused")
     assert not found.account.credential.renewable
@@ -144,11 +151,13 @@ async def test_a_dead_token_is_not_given_out(store: Store, account_id: AccountId
 
 async def test_a_passing_refusal_is_only_noted(store: Store, account_id: AccountId) -> None:
     """The token stays good; the next success clears the note."""
-    await store.credentials.refused(account_id, code="429", permanent=False, at=2.0)
+    await store.credentials.refused(account_id, generation=0, code="429", permanent=False, at=2.0)
     assert (await store.accounts.find(account_id)).refused_code == "429"
     await store.credentials.renewed(account_id, ALL, generation=0, at=3.0)
     assert (await store.accounts.find(account_id)).refused_code is None
-    await store.credentials.refused(AccountId("gone"), code="429", permanent=False, at=2.0)
+    await store.credentials.refused(
+        AccountId("gone"), generation=0, code="429", permanent=False, at=2.0
+    )
 
 
 async def test_an_account_without_a_refresh_token_has_none(store: Store) -> None:
@@ -160,25 +169,120 @@ async def test_an_account_without_a_refresh_token_has_none(store: Store) -> None
 
 
 async def test_events_are_bounded(store: Store, account_id: AccountId) -> None:
-    """The newest five of many are kept, as the limit of this store says; long ones are cut."""
+    """The newest five of many are kept, as the limit of this store says; long codes are cut."""
     for number in range(8):
-        code = f"{number}" * 600
-        await store.credentials.refused(account_id, code=code, permanent=False, at=float(number))
+        await store.credentials.remember(account_id, refusal(f"{number}" * 600, at=float(number)))
     events = await store.accounts.events(account_id)
     assert [event.at for event in events] == [7.0, 6.0, 5.0, 4.0, 3.0]
-    assert {len(event.detail) for event in events} == {500}
+    assert {len(event.code) for event in events} == {CODE_CHARS_MAX}
+
+
+async def test_a_failure_that_repeats_is_one_event(store: Store, account_id: AccountId) -> None:
+    """An outage is one row that says when it was last tried, how often, and when again."""
+    for number in range(300):
+        at = 10.0 + number
+        await store.credentials.remember(account_id, refusal("http_503", at=at, next_at=at + 2))
+    await store.credentials.remember(account_id, refusal("http_429", at=400.0))
+    await store.credentials.remember(account_id, refusal("http_503", at=401.0))
+    events = await store.accounts.events(account_id)
+    assert [(e.kind, e.code, e.at, e.next_at, e.count) for e in events] == [
+        ("renewal_refused", "http_503", 401.0, None, 1),
+        ("renewal_refused", "http_429", 400.0, None, 1),
+        ("renewal_refused", "http_503", 309.0, 311.0, 300),
+        ("added", None, 1.0, None, 1),
+    ]
+
+
+async def test_every_success_is_an_event_of_its_own(store: Store, account_id: AccountId) -> None:
+    """It is written with the credential itself, and says when the next renewal is planned."""
+    for generation in range(2):
+        tokens = structs.replace(ALL, refresh_token=Secret(f"r{generation}"))
+        await store.credentials.renewed(
+            account_id, tokens, generation=generation, at=5.0, next_at=9.0
+        )
+    events = await store.accounts.events(account_id)
+    assert [(e.kind, e.detail, e.next_at, e.count) for e in events[:2]] == [
+        ("renewed", "generation 2", 9.0, 1),
+        ("renewed", "generation 1", 9.0, 1),
+    ]
+
+
+async def test_an_event_of_an_account_that_is_gone_is_dropped(store: Store) -> None:
+    """It was deleted during the renewal."""
+    await store.credentials.remember(AccountId("gone"), refusal("http_503", at=1.0))
+
+
+async def test_old_events_are_deleted(store: Store, account_id: AccountId) -> None:
+    """Whatever they tell of; what is younger than a month stays."""
+    await store.credentials.remember(account_id, refusal("http_503", at=500.0))
+    assert await store.credentials.forget_events(at=500.0 + EVENTS_AGE_S) == 1
+    assert [event.at for event in await store.accounts.events(account_id)] == [500.0]
+    assert await store.credentials.forget_events(at=501.0 + EVENTS_AGE_S) == 1
+    assert await store.credentials.forget_events(at=1e12) == 0
+
+
+async def test_an_attempt_that_a_crash_cut_off_is_told_once(
+    store: Store, settings: Settings, account_id: AccountId
+) -> None:
+    """Whoever tries next says so, as nobody else is left to."""
+    async with Store.open(settings) as other:
+        await store.credentials.intend(account_id, generation=0, at=100.0)
+        late = 100.0 + INTENT_LIFE_S
+        assert await other.credentials.intend(account_id, generation=0, at=late)
+        assert await other.credentials.intend(account_id, generation=0, at=late + 1)
+    events = await store.accounts.events(account_id)
+    assert [(e.kind, e.code, e.at) for e in events[:-1]] == [
+        ("renewal_unknown", "interrupted", 100.0)
+    ]
+
+
+async def test_an_attempt_whose_end_was_told_was_not_cut_off(
+    store: Store, settings: Settings, account_id: AccountId
+) -> None:
+    """Its process wrote that it had no answer, and the intent stayed all the same."""
+    async with Store.open(settings) as other:
+        await store.credentials.intend(account_id, generation=0, at=100.0)
+        unknown = RenewalEvent(RenewalKind.UNKNOWN, 130.0, "unknown", 200.0)
+        await store.credentials.remember(account_id, unknown)
+        assert await other.credentials.intend(account_id, generation=0, at=100.0 + INTENT_LIFE_S)
+    codes = [event.code for event in await store.accounts.events(account_id)]
+    assert codes == ["unknown", None]
+
+
+@pytest.mark.parametrize("permanent", [True, False])
+async def test_a_refusal_of_a_replaced_token_changes_nothing(
+    store: Store, account_id: AccountId, permanent: bool
+) -> None:
+    """Another process renewed meanwhile: what is said of the old token is not said of the new."""
+    await store.credentials.renewed(account_id, ALL, generation=0, at=5.0)
+    assert not await store.credentials.refused(
+        account_id, generation=0, code="reused", permanent=permanent, at=6.0
+    )
+    found = await store.accounts.find(account_id)
+    assert (found.dead, found.refused_code) == (False, None)
+    assert await store.credentials.refresh_token(account_id) == (Secret("refresh-2"), 1)
+
+
+async def test_only_a_token_that_died_is_news(store: Store, account_id: AccountId) -> None:
+    """A gateway loads all accounts again at every revision; an outage is no reason to."""
+    before = await store.revision()
+    for code in ("http_503", "unsent"):
+        await store.credentials.refused(
+            account_id, generation=0, code=code, permanent=False, at=2.0
+        )
+        await store.credentials.remember(account_id, refusal(code, at=2.0))
+    assert await store.revision() == before
+    await store.credentials.refused(account_id, generation=0, code="reused", permanent=True, at=2.0)
+    assert await store.revision() == before + 1
 
 
 async def test_an_old_record_that_is_put_back_does_not_open(
     store: Store, settings: Settings, account_id: AccountId
 ) -> None:
     """The generation is bound into the record, so a spent token can't come back."""
-    connection = sqlite3.connect(settings.sqlite_path)
-    (old,) = connection.execute("SELECT refresh_token FROM credentials").fetchone()
+    ((old,),) = await execute(settings, "SELECT refresh_token FROM credentials")
     await store.credentials.renewed(account_id, ALL, generation=0, at=5.0)
-    with connection:
-        connection.execute("UPDATE credentials SET refresh_token = ?", [old])
-    connection.close()
+    await execute(settings, "UPDATE credentials SET refresh_token = :old", old=old)
     with pytest.raises(SealBroken):
         await store.credentials.refresh_token(account_id)
 
@@ -187,10 +291,8 @@ async def test_damage_does_not_stand_in_the_way_of_what_was_bought(
     store: Store, settings: Settings, account_id: AccountId
 ) -> None:
     """An old token that does not open is dropped: the new one is the only copy there is."""
-    connection = sqlite3.connect(settings.sqlite_path)
-    with connection:
-        connection.execute("UPDATE credentials SET id_token = x'00', access_token = x'00'")
-    connection.close()
+    damage = "UPDATE credentials SET id_token = :nothing, access_token = :nothing"
+    await execute(settings, damage, nothing=b"\0")
     bought = Tokens(access_token=None, refresh_token=Secret("r2"), id_token=None, expires_at=None)
     account = await store.credentials.renewed(account_id, bought, generation=0, at=5.0)
     assert account.credential.access_token == Secret("")

@@ -1,86 +1,23 @@
-"""Tests of app.store.engine."""
+"""Tests of app.store.engine: what any database does, whichever it is."""
 
-import sqlite3
-import subprocess
-import sys
-from pathlib import Path
+import asyncio
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, select, text
 
 from app.errors import StateError
 from app.settings import Settings
-from app.store.engine import Database, create_file, translated
+from app.store.engine import Database
 from app.store.store import Store
+from app.store.tables import day_totals, journal_positions
+from tests.store.behind import execute
 
-OTHER_WRITER = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("BEGIN IMMEDIATE")
-connection.execute("UPDATE revision SET value = 1000")
-print("holding", flush=True)
-sys.stdin.readline()
-connection.execute("COMMIT")
-"""
-
-
-@pytest.fixture
-def other_writer(settings: Settings):
-    """Return a way to start another process that holds the write lock until told."""
-    started = []
-
-    def start() -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", OTHER_WRITER, str(settings.sqlite_path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        started.append(process)
-        process.stdout.readline()
-        return process
-
-    yield start
-    for process in started:
-        if process.returncode is None:
-            process.communicate(b"\n")
-
-
-def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
-    """The folder is 0700 and the file 0600, whatever the umask was going to allow."""
-    path = tmp_path / "new" / "x.db"
-    create_file(path)
-    assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
-    """The message names the settings that choose another place."""
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StateError, match="CODEX_DATA_DIR"):
-        create_file(tmp_path / "file" / "x.db")
-
-
-async def test_commits_are_synced_and_the_log_is_written_ahead(store: Store) -> None:
-    """The promises in the module's docstring are the connection's real settings."""
-    async with store._database.write() as connection:
-        found = [
-            (await connection.execute(text(f"PRAGMA {name}"))).scalar()
-            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        ]
-    assert found == ["wal", 2, 1, 200]
-
-
-async def test_the_side_files_are_private_too(store: Store, settings: Settings) -> None:
-    """The WAL holds the newest rows, so it is as private as the database."""
-    await store.keys.create(name="k", at=1.0)
-    modes = {path.name: path.stat().st_mode & 0o077 for path in settings.data_dir.iterdir()}
-    assert {"codex2api.db", "codex2api.db-wal", "secret.key"} <= modes.keys()
-    assert set(modes.values()) == {0}
+PLACES = 'SELECT segment, "offset" FROM journal_positions ORDER BY segment'
 
 
 async def test_a_reader_cannot_write(store: Store) -> None:
     """A write that forgot its turn fails at once, in any test."""
-    with pytest.raises(StateError, match="opened for writing"):
+    with pytest.raises(StateError):
         async with store._database.read() as connection:
             await connection.execute(text("DELETE FROM keys"))
 
@@ -99,55 +36,110 @@ async def test_an_error_undoes_the_whole_write(store: Store) -> None:
     assert await store.revision() == before
 
 
-async def test_a_reader_does_not_wait_for_another_process(store: Store, other_writer) -> None:
-    """While another process holds the write lock, readers see the rows as they were."""
+async def test_only_a_write_that_others_must_see_is_announced(store: Store) -> None:
+    """Rows that are appended are nobody's news."""
     before = await store.revision()
-    other_writer()
+    async with store._database.append() as connection:
+        await connection.execute(insert(journal_positions).values(segment="s", offset=1, done_at=1))
+    async with store._database.write(announce=False):
+        pass
     assert await store.revision() == before
+    async with store._database.write():
+        pass
+    assert await store.revision() == before + 1
 
 
-async def test_a_writer_waits_for_another_process_and_then_says_so(
-    store: Store, other_writer
-) -> None:
-    """After the busy timeout the error names the cause; once it is free, writing works."""
-    process = other_writer()
-    with pytest.raises(StateError, match="Another process"):
-        await store.keys.create(name="k", at=1.0)
-    process.communicate(b"\n")
-    await store.keys.create(name="k", at=1.0)
-    assert await store.revision() == 1001
+async def test_writers_take_turns(store: Store, settings: Settings) -> None:
+    """What one of them read is still true when it writes, in this process and from another."""
+
+    async def add_one(database: Database) -> None:
+        async with database.write(announce=False) as connection:
+            value = (await connection.execute(text("SELECT value FROM revision"))).scalar_one()
+            await asyncio.sleep(0)
+            await connection.execute(text("UPDATE revision SET value = :v"), {"v": value + 1})
+
+    before = await store.revision()
+    async with Store.open(settings) as other:
+        both = [store._database, other._database]
+        await asyncio.gather(*(add_one(database) for database in both * 3))
+    assert await store.revision() == before + 6
 
 
-async def test_a_full_disk_is_explained_and_reading_goes_on(store: Store) -> None:
-    """SQLite's page limit gives the same error as a full disk; nothing is half written."""
-    await store.keys.create(name="first", at=1.0)
-    async with store._database.write() as connection:
-        pages = (await connection.execute(text("PRAGMA page_count"))).scalar()
-        await connection.execute(text(f"PRAGMA max_page_count = {pages}"))
-    with pytest.raises(StateError, match="full"):
-        await store.keys.create(name="n" * 100_000, at=2.0)
-    assert [key.caller.name for key in await store.keys.list()] == ["first"]
+async def test_a_reader_does_not_wait_for_a_writer(store: Store) -> None:
+    """It sees the rows as they were, also after the writer has committed."""
+    before = await store.revision()
+    async with store._database.read() as connection:
+        seen = text("SELECT value FROM revision")
+        assert (await connection.execute(seen)).scalar_one() == before
+        async with store._database.write():
+            pass
+        assert (await connection.execute(seen)).scalar_one() == before
+    assert await store.revision() == before + 1
 
 
-async def test_a_file_that_is_no_database_is_explained(tmp_path: Path) -> None:
-    """The remedy is a backup, not a stack of driver errors."""
-    path = tmp_path / "x.db"
-    path.write_bytes(b"this is no database at all" * 100)
-    database = Database(path, busy_timeout_s=0.1)
-    with pytest.raises(StateError, match="restore it from a backup"):
-        async with database.read() as connection:
-            await connection.execute(text("SELECT * FROM keys"))
-    await database.close()
-
-
-async def test_any_other_error_of_the_driver_is_translated(store: Store) -> None:
+async def test_any_error_of_the_driver_is_translated(store: Store) -> None:
     """No exception of a library crosses the store's border."""
-    with pytest.raises(StateError, match="no such table"):
+    with pytest.raises(StateError, match="unknown_table"):
         async with store._database.read() as connection:
             await connection.execute(text("SELECT * FROM unknown_table"))
 
 
-def test_what_is_no_error_of_the_driver_passes(tmp_path: Path) -> None:
-    """Only the driver's own errors are translated."""
-    with pytest.raises(sqlite3.Error), translated(tmp_path):
-        raise sqlite3.OperationalError
+def test_what_is_no_error_of_the_driver_passes(database: Database) -> None:
+    """Only errors that belong to a database are translated."""
+    with pytest.raises(LookupError), database.translated():
+        raise LookupError
+
+
+async def test_only_new_rows_are_inserted(database: Database, settings: Settings) -> None:
+    """A row that is there stays as it is, and it is told which ones were not."""
+    for rows, new in (
+        ([("a", 1, 1.0), ("b", 2, 2.0)], {("a",), ("b",)}),
+        ([("b", 9, 9.0), ("c", 3, 3.0)], {("c",)}),
+        ([("c", 9, 9.0)], set()),
+        ([], set()),
+    ):
+        async with database.append() as connection:
+            assert await database.insert_new(connection, journal_positions, rows) == new
+    assert await execute(settings, PLACES) == [("a", 1), ("b", 2), ("c", 3)]
+
+
+async def test_sums_grow_row_by_row(database: Database) -> None:
+    """A key that is new gets its row, one that is there gets the sum."""
+    figures = (1,) * (len(day_totals.columns) - 3)
+    for ids in (["a", "b"], ["b", "c"], []):
+        async with database.append() as connection:
+            rows = [("model", 0, each, *figures) for each in ids]
+            await database.add(connection, day_totals, rows)
+    async with database.read() as connection:
+        query = select(day_totals).order_by(day_totals.c.id)
+        found = [tuple(row) for row in await connection.execute(query)]
+    assert found == [
+        ("model", 0, each, *(count,) * len(figures))
+        for each, count in (("a", 1), ("b", 2), ("c", 1))
+    ]
+
+
+@pytest.mark.parametrize("row", [("a", None, 1.0), ("a", 1 << 70, 1.0), ("\ud800", 1, 1.0)])
+async def test_a_row_at_fault_is_told(database: Database, row: tuple[object, ...]) -> None:
+    """What can't be stored is not the database's fault."""
+    errors = []
+    async with database.append() as connection:
+        try:
+            await database.insert_new(connection, journal_positions, [row])
+        except Exception as error:  # noqa: BLE001 - each driver has its own
+            errors.append(error)
+        await connection.rollback()
+    assert [database.refuses(error) for error in errors] == [True]
+
+
+async def test_a_database_at_fault_is_no_fault_of_a_row(
+    database: Database, settings: Settings
+) -> None:
+    """A table that is gone would refuse every row."""
+    await execute(settings, "DROP TABLE journal_positions")
+    with pytest.raises(StateError) as caught:
+        async with database.append() as connection:
+            await database.insert_new(connection, journal_positions, [("a", 1, 1.0)])
+    cause = caught.value.__cause__
+    assert isinstance(cause, Exception)
+    assert not database.refuses(cause)

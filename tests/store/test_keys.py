@@ -6,7 +6,8 @@ import pytest
 from msgspec import structs
 
 from app.domain.account import Secret
-from app.domain.caller import KeyId
+from app.domain.caller import Allowance, KeyId
+from app.domain.enrolment import KeyChanges
 from app.errors import InvalidRequest
 from app.ports import Callers
 from app.store.keys import KeyBook
@@ -54,7 +55,7 @@ async def test_revoking_is_for_good(store: Store) -> None:
     made = await store.keys.create(name="k", at=1.0)
     assert await store.keys.revoke(made.caller.id, at=2.0)
     assert not await store.keys.revoke(made.caller.id, at=3.0)
-    assert not await store.keys.change(made.caller.id, name="n")
+    assert await store.keys.change(made.caller.id, KeyChanges(name="n")) is None
     assert await store.keys.list() == []
     assert [key.revoked_at for key in await store.keys.list(revoked=True)] == [2.0]
 
@@ -107,14 +108,32 @@ async def test_keys_of_the_environment_are_made_once(store: Store) -> None:
 
 
 async def test_a_key_can_be_changed(store: Store) -> None:
-    """Name, models and whether it works, each by itself."""
-    made = await store.keys.create(name="k", at=1.0)
-    assert await store.keys.change(made.caller.id, name="n", enabled=False)
-    assert await store.keys.change(made.caller.id, models=("m",))
-    assert not await store.keys.change(made.caller.id)
-    assert not await store.keys.change(KeyId("gone"), name="n")
-    (stored,) = await store.keys.list()
-    assert stored.caller == structs.replace(made.caller, name="n", enabled=False, models=("m",))
+    """Each field by itself; None takes the end away, no list is an empty one."""
+    made = await store.keys.create(name="k", at=1.0, expires_at=9.0, tags=("x",))
+    await store.keys.change(made.caller.id, KeyChanges(name="n", enabled=False))
+    await store.keys.change(made.caller.id, KeyChanges(models=("m",), groups=("b", "a", " b")))
+    changed = await store.keys.change(made.caller.id, KeyChanges(expires_at=None, tags=()))
+    assert changed.caller == structs.replace(
+        made.caller, name="n", enabled=False, models=("m",), groups=("a", "b"), tags=(),
+        expires_at=None,
+    )  # fmt: skip
+    assert await store.keys.list() == [changed]
+    before = await store.revision()
+    assert await store.keys.change(made.caller.id, KeyChanges()) == changed
+    assert await store.revision() == before
+    assert await store.keys.change(KeyId("gone"), KeyChanges(name="n")) is None
+
+
+async def test_a_key_is_bound_to_groups_and_tags(store: Store) -> None:
+    """They come back as they are kept; a name of a wrong form makes no key and changes none."""
+    made = await store.keys.create(name="k", at=1.0, groups=("b", "a", "b"), tags=(" eu",))
+    assert (made.caller.groups, made.caller.tags) == (("a", "b"), ("eu",))
+    assert (await book_of(store)).find(made.key.reveal()) == made.caller
+    with pytest.raises(InvalidRequest, match="groups: 'a,b'"):
+        await store.keys.create(name="k", at=1.0, groups=("a,b",))
+    with pytest.raises(InvalidRequest, match="tags: a name must not be empty"):
+        await store.keys.change(made.caller.id, KeyChanges(name="n", tags=("",)))
+    assert [key.caller for key in await store.keys.list()] == [made.caller]
 
 
 async def test_keys_of_an_older_pepper_still_work(store: Store) -> None:
@@ -126,3 +145,47 @@ async def test_keys_of_an_older_pepper_still_work(store: Store) -> None:
     assert Vault(store._vault.keyring, peppers).pepper_version == 2
     assert book.find(made.key.reveal()) == made.caller
     assert book.find("other") is None
+
+
+LIMITS = Allowance(60, 10_000, 5, 2_500_000_000, 10**15)
+
+
+async def test_a_key_keeps_its_limits(store: Store) -> None:
+    """From its making on, through a change of some of them, and in the book."""
+    made = await store.keys.create(
+        name="k", at=1.0, endpoints=("chat",), networks=("10.1.2.3/8",), allowance=LIMITS
+    )
+    (stored,) = await store.keys.list()
+    assert stored.caller == made.caller
+    assert (stored.caller.allowance, stored.caller.networks) == (LIMITS, ("10.0.0.0/8",))
+    changes = KeyChanges(month_nusd=None, concurrency_max=7, endpoints=(), networks=("::1",))
+    changed = await store.keys.change(made.caller.id, changes)
+    wanted = structs.replace(LIMITS, month_nusd=None, concurrency_max=7)
+    assert changed.caller.allowance == wanted
+    assert (changed.caller.endpoints, changed.caller.networks) == ((), ("::1/128",))
+    assert (await book_of(store)).find(made.key.reveal()) == changed.caller
+    plain = await store.keys.create(name="plain", at=1.0)
+    assert plain.caller.allowance.unlimited
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"day_nusd": -1},
+        {"requests_per_minute": 0},
+        {"tokens_per_minute": 2**63},
+        {"endpoints": ("telepathy",)},
+        {"networks": ("nowhere",)},
+    ],
+)
+async def test_a_limit_that_can_not_be_is_refused(store: Store, fields) -> None:
+    """Whoever asks for it; the message names the field."""
+    made = await store.keys.create(name="k", at=1.0, allowance=LIMITS)
+    (name,) = fields
+    with pytest.raises(InvalidRequest, match=name):
+        await store.keys.change(made.caller.id, KeyChanges(**fields))
+    chosen = fields if name in ("endpoints", "networks") else {"allowance": Allowance(**fields)}
+    with pytest.raises(InvalidRequest, match=name):
+        await store.keys.create(name="n", at=1.0, **chosen)
+    (stored,) = await store.keys.list()
+    assert stored.caller == made.caller

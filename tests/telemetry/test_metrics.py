@@ -1,13 +1,18 @@
 """What is counted is what is shown, and no caller can make it grow without end."""
 
+import asyncio
+
 import pytest
 
 from app import __version__
 from app.domain.call import Dialect
 from app.domain.outcome import RateLimited, Succeeded
+from app.domain.runtime import Strategy
 from app.domain.usage import Usage
 from app.pool.state import AccountState, Health
-from app.telemetry.metrics import CODES_MAX, MODELS_MAX, Exposition, Gauges, Metrics
+from app.telemetry.account_counts import AccountCounts
+from app.telemetry.exposition import Exposition
+from app.telemetry.metrics import CODES_MAX, MODELS_MAX, Gauges, Metrics
 from tests.fakes.accounts import account, call
 
 
@@ -24,7 +29,7 @@ def gauges(*states: AccountState) -> Gauges:
 
 def page(metrics: Metrics, *states: AccountState) -> dict[str, float]:
     """Return the samples of a scrape."""
-    text = Exposition(metrics, gauges(*states)).text().decode()
+    text = asyncio.run(Exposition(metrics, gauges(*states)).text()).decode()
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
@@ -61,6 +66,57 @@ def test_an_attempt_is_counted_by_its_outcome_and_its_tokens():
     assert tokens == [10, 4, 5, 2]
 
 
+def test_an_attempt_is_also_counted_for_its_account():
+    """If somebody keeps those counts."""
+    counts = AccountCounts(now=lambda: 0.0)
+    metrics = Metrics(accounts=counts)
+    metrics.attempt(call(), account("a"), RateLimited(None))
+    lines = asyncio.run(Exposition(metrics, gauges(), counts).text()).decode().splitlines()
+    for counted in (
+        'account_requests_total{account="a",outcome="ratelimited"}',
+        'attempts_total{outcome="ratelimited"}',
+    ):
+        assert lines.count(f"codex2api_{counted} 1.0") == 1
+
+
+def test_a_selection_is_counted_by_the_strategy_and_why_it_was_made():
+    """By the strategy's own choice, for one of the known reasons, or for another."""
+    metrics = Metrics()
+    for reason in ("balanced", "session", "owner", "preferred", "only", "whim", "fancy"):
+        metrics.leased(call(), reason, 0.0)
+    metrics.strategy = Strategy.FILL_FIRST
+    metrics.leased(call(), "fill_first", 0.0)
+    seen = page(metrics)
+    selections = 'codex2api_selection_total{{reason="{}",strategy="balanced"}}'
+    reasons = ("choice", "session", "owner", "preferred", "only", "other")
+    assert [seen[selections.format(reason)] for reason in reasons] == [1, 1, 1, 1, 1, 2]
+    assert seen['codex2api_selection_total{reason="choice",strategy="fill_first"}'] == 1
+
+
+def test_every_wait_in_line_is_measured():
+    """No wait is one of zero seconds; a wait in vain counts like any other."""
+    metrics = Metrics()
+    metrics.leased(call(), "balanced", 0.0)
+    metrics.leased(call(), "balanced", 0.2)
+    metrics.refused(call(), "pool_busy", 30.0)
+    seen = page(metrics)
+    assert seen['codex2api_queue_wait_seconds_bucket{le="0.005"}'] == 1
+    assert seen['codex2api_queue_wait_seconds_bucket{le="0.25"}'] == 2
+    assert seen['codex2api_queue_wait_seconds_bucket{le="30.0"}'] == 3
+    assert seen["codex2api_queue_wait_seconds_sum"] == pytest.approx(30.2)
+
+
+def test_renewals_are_counted_by_their_result():
+    """A result that never came is a zero, so that an alert can see it come."""
+    metrics = Metrics()
+    for result in ("renewed", "dead", "dead", "strange"):
+        metrics.refreshed(result)
+    seen = page(metrics)
+    results = ("renewed", "failed", "dead", "other")
+    counts = [seen[f'codex2api_credential_refresh_total{{result="{each}"}}'] for each in results]
+    assert counts == [1, 0, 2, 1]
+
+
 def test_streams_are_counted_while_they_last():
     """From their first content to their end."""
     metrics = Metrics()
@@ -83,7 +139,7 @@ def test_the_gauges_are_those_of_the_moment():
         AccountState(account("c"), health=Health.BANNED),
     )
     healths = {health: seen[f'codex2api_accounts{{health="{health}"}}'] for health in Health}
-    assert healths == {"ready": 2, "cooling": 0, "expired": 0, "banned": 1}
+    assert healths == {"ready": 2, "cooling": 0, "probing": 0, "expired": 0, "banned": 1}
     assert seen["codex2api_leases"] == 3
     assert seen["codex2api_queue_depth"] == 3
     assert seen["codex2api_late_requests"] == 2

@@ -70,3 +70,17 @@ def test_no_token_means_nothing_to_strike():
     """An empty secret must not spread stars over the text."""
     refused = refusal(400, b'{"error": "x", "error_description": "words"}', secret=Secret(""))
     assert str(refused) == "x: words"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kept"),
+    [
+        (429, b'{"error":"rate_limited"}', True),
+        (503, b"<html>", True),
+        (400, b'{"error":"invalid_grant"}', False),
+    ],
+)
+def test_a_wish_to_be_left_alone_is_kept_where_there_is_another_try(status, body, kept):
+    """For a token that is dead it means nothing."""
+    refused = refusal(status, body, secret=TOKEN, retry_after_s=30.0)
+    assert refused.retry_after_s == (30.0 if kept else None)

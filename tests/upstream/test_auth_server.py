@@ -131,6 +131,24 @@ async def test_a_refusal_is_told_with_its_class(simulator, fault, code, permanen
     assert (refused.value.code, refused.value.permanent) == (code, permanent)
 
 
+@pytest.mark.parametrize(
+    ("header", "wait_s"),
+    [
+        ("retry-after: 30", 30.0),
+        ("retry-after: Fri, 15 Jan 2027 08:01:00 GMT", 60.0),
+        ("retry-after: -1", None),
+        ("retry-after: soon", None),
+        ("x-nothing: 1", None),
+    ],
+)
+async def test_a_refusal_says_how_long_the_server_wants_to_be_left_alone(header, wait_s):
+    """In seconds or until a date; nonsense is no wish."""
+    async with raw(http(429, b'{"error":"rate_limited"}', header)) as (url, _):
+        with pytest.raises(RenewalRefused) as refused:
+            await server(url).renew(RT, proxy_url=None)
+    assert refused.value.retry_after_s == wait_s
+
+
 @pytest.mark.parametrize("fault", ["garbage", "empty"])
 async def test_a_success_without_tokens_is_unknown(simulator, fault):
     """The token may be spent."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,14 @@ from hypothesis import strategies as st
 
 from app.domain.quota import Credits, QuotaView, QuotaWindow
 from app.wire.durations import DURATION_S_MAX
-from app.wire.quota import MINUTES_MAX, WINDOWS_MAX, quota, quota_event, retry_after_s
+from app.wire.quota import (
+    MINUTES_MAX,
+    WINDOWS_MAX,
+    quota,
+    quota_event,
+    quota_usage,
+    retry_after_s,
+)
 
 NOW = 1_784_900_000.0
 YEAR = DURATION_S_MAX
@@ -250,6 +258,199 @@ def test_every_window_is_within_its_bounds(headers):
         assert 0 <= seen.minutes <= MINUTES_MAX
         assert seen.reset_at is None or NOW <= seen.reset_at <= NOW + YEAR
         assert math.isfinite(seen.used_ratio)
+
+
+_SAID = re.compile(
+    r"x-(?P<family>[a-z0-9_.-]{1,64})-(?P<slot>[a-z0-9]{1,32})-"
+    r"(?P<metric>used-percent|window-minutes|reset-at|reset-after-seconds)"
+)
+
+
+def plainly(headers):
+    """Return the windows of some headers, read one by one and each alone."""
+    slots = {}
+    for name, value in headers:
+        if found := _SAID.fullmatch(name):
+            slot = slots.setdefault((found["family"], found["slot"]), {})
+            slot.setdefault(found["metric"], value)
+    spoken = []
+    for (family, _), slot in slots.items():
+        headers = [(f"x-codex-primary-{metric}", value) for metric, value in slot.items()]
+        spoken += [
+            QuotaWindow(family.replace("_", "-"), one.minutes, one.used_ratio, one.reset_at)
+            for one in quota(headers, now=NOW).windows
+        ]
+    return spoken
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.builds(
+                "{}-{}-{}-{}".format,
+                st.sampled_from(["x", "y"]),
+                st.sampled_from(["codex", "codex-bengalfox", "codex_other", "f.1", "Caps", "a b"]),
+                st.sampled_from(["primary", "secondary", "tertiary", "no_slot"]),
+                st.sampled_from(
+                    [
+                        "used-percent",
+                        "window-minutes",
+                        "reset-at",
+                        "reset-after-seconds",
+                        "over-secondary-limit-percent",
+                        "used-percent-used-percent",
+                    ]
+                ),
+            )
+            | st.sampled_from(["x-used-percent", "-used-percent", "used-percent", "x-a"]),
+            st.sampled_from(["0", "7", "300", "-1", "NaN", ""]),
+        ),
+        max_size=24,
+    )
+)
+def test_windows_are_the_same_whether_they_are_read_together_or_alone(headers):
+    """The short way past all headers finds what a look at each of them finds."""
+
+    def in_order(windows):
+        return sorted(windows, key=repr)
+
+    assert in_order(quota(headers, now=NOW).windows) == in_order(plainly(headers))
+
+
+USAGE = {
+    "user_id": "user-abc",
+    "plan_type": "plus",
+    "rate_limit": {
+        "allowed": True,
+        "limit_reached": False,
+        "primary_window": {
+            "used_percent": 12,
+            "limit_window_seconds": 18000,
+            "reset_after_seconds": 9000,
+            "reset_at": NOW + 9000,
+        },
+        "secondary_window": {
+            "used_percent": 40,
+            "limit_window_seconds": 604800,
+            "reset_after_seconds": 300000,
+        },
+    },
+    "code_review_rate_limit": {
+        "allowed": True,
+        "primary_window": {"used_percent": 3, "limit_window_seconds": 604800},
+    },
+    "additional_rate_limits": [
+        {
+            "limit_name": "GPT-5.3-Codex-Spark",
+            "metered_feature": "codex_bengalfox",
+            "rate_limit": {
+                "primary_window": {"used_percent": 99, "limit_window_seconds": 18000},
+                "secondary_window": None,
+            },
+        },
+        {"limit_name": "Named", "rate_limit": {"primary_window": {"used_percent": 1}}},
+        {"rate_limit": {"primary_window": {"used_percent": 1}}},
+        {"metered_feature": "without a limit"},
+        "nonsense",
+    ],
+    "credits": {"has_credits": True, "unlimited": False, "balance": "12"},
+    "spend_control": {"reached": False, "individual_limit": None},
+    "rate_limit_reached_type": None,
+    "promo": None,
+}
+
+
+def used(**changes: object) -> QuotaView | None:
+    """Return what the usage endpoint's answer says with these changes."""
+    return quota_usage(json.dumps(USAGE | changes).encode(), now=NOW)
+
+
+def test_all_that_the_usage_endpoint_says_is_read():
+    """Windows by their length, other limits by what they meter."""
+    assert used() == QuotaView(
+        windows=(
+            QuotaWindow("codex", 300, 0.12, NOW + 9000),
+            QuotaWindow("codex", 10080, 0.4, NOW + 300000),
+            QuotaWindow("codex-code-review", 10080, 0.03, None),
+            QuotaWindow("codex-bengalfox", 300, 0.99, None),
+            QuotaWindow("named", 0, 0.01, None),
+        ),
+        active_family="codex",
+        allowed=True,
+        limit_reached=False,
+        plan="plus",
+        credits=Credits(available=True, balance="12"),
+    )
+
+
+def test_the_usage_of_a_plan_with_one_monthly_window_in_camel_case_and_text_is_read():
+    """As some answers are."""
+    body = b"""{"planType":"free","rateLimit":{"allowed":"false","limitReached":"true",
+    "primaryWindow":{"usedPercent":"100","limitWindowSeconds":"2592000",
+    "resetAfterSeconds":"60"},"secondaryWindow":null},"rateLimitReachedType":
+    {"type":"rate_limit_reached"},"credits":{"hasCredits":"false"}}"""
+    assert quota_usage(body, now=NOW) == QuotaView(
+        windows=(QuotaWindow("codex", 43200, 1.0, NOW + 60),),
+        active_family="codex",
+        allowed=False,
+        limit_reached=True,
+        reached_type="rate_limit_reached",
+        plan="free",
+        credits=Credits(available=False),
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"spend_control": {"reached": True}},
+        {"credits": {"has_credits": True, "unlimited": True, "overage_limit_reached": True}},
+    ],
+)
+def test_credits_that_must_not_be_spent_are_none(changes):
+    """The limit itself is another matter."""
+    view = used(**changes)
+    assert (view.credits.available, view.credits.unlimited) == (False, False)
+    assert view.limit_reached is False
+
+
+def test_credits_of_which_nothing_clear_is_said_are_not_known():
+    """They are neither there nor not there."""
+    assert used(credits={"has_credits": "perhaps", "unlimited": 7}).credits is None
+
+
+@pytest.mark.parametrize(("reached", "limit"), [(True, True), (False, None), ("odd", None)])
+def test_without_any_limit_spend_control_is_the_limit(reached, limit):
+    """As in workspaces that pay by use."""
+    assert used(rate_limit=None, spend_control={"reached": reached}).limit_reached is limit
+
+
+@pytest.mark.parametrize("length_s", [None, "soon", -1, 1e300, 0])
+def test_a_window_of_usage_of_no_length_is_of_unknown_length(length_s):
+    """Its use still counts."""
+    limit = {"primary_window": {"used_percent": "5", "limit_window_seconds": length_s}}
+    assert used(rate_limit=limit, code_review_rate_limit=7, additional_rate_limits={}).windows == (
+        QuotaWindow("codex", 0, 0.05, None),
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"5",
+        b"{}",
+        b'{"detail":"Unauthorized"}',
+        b'{"rate_limit":5,"credits":[],"spend_control":"x"}',
+        b"[" * 5000,
+        b'{"\xff":1}',
+    ],
+)
+def test_an_answer_that_says_nothing_of_usage_is_none(body):
+    """It is told from one that says that nothing is used."""
+    assert quota_usage(body, now=NOW) is None
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,39 @@
 """Encrypted items: who may read them, and how to do without them. Pure.
 
 Reasoning travels between turns as `encrypted_content`, which only the account that made it can
-read. A fingerprint names such an item without keeping it, so that a later turn finds its way
-back to that account; where the account is gone, the items are left out and the turn still works.
+read. A fingerprint names such an item without keeping it, so that a later turn finds its way back
+to that account, and no other one is ever shown it. Where the account can't be asked, reasoning is
+left out and the turn still works. A compaction item is different: it stands for all that was said
+before it, so a request is nothing without it and is bound to the account that made it.
 """
 
+from collections.abc import Container
 from hashlib import blake2b
 from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
 
-FINGERPRINTS_MAX: Final = 16
-"""Items looked at in one request, the latest first: any of them names the account."""
+SEALED_MAX: Final = 512
+"""Items looked at in one request, the latest first; longer conversations get compacted."""
+
+_COMPACTIONS: Final = frozenset({"compaction", "compaction_summary", "context_compaction"})
+_WHOLE_MAX: Final = 256
+_HEAD: Final = 64
+_TAIL: Final = 128
+"""Encrypted content begins with what makes it unique and ends with what authenticates it."""
+
+
+class Sealed(Struct, frozen=True):
+    """An encrypted item of a request, by name."""
+
+    fingerprint: str
+    bound: bool = False
+    """The request is nothing without it."""
 
 
 class _Item(Struct):
+    type: str | None = None
     encrypted_content: str | None = None
 
 
@@ -23,11 +41,13 @@ class _Event(Struct):
     item: _Item | None = None
 
 
-_ITEMS: Final = msgspec.json.Decoder(list[Raw])
+_ITEMS: Final = msgspec.json.Decoder(list[_Item])
+_RAWS: Final = msgspec.json.Decoder(list[Raw])
 _ITEM: Final = msgspec.json.Decoder(_Item)
 _EVENT: Final = msgspec.json.Decoder(_Event)
 _TOP: Final = msgspec.json.Decoder(dict[str, Raw])
 _MARK: Final = b'"encrypted_content"'
+_NONE: Final = _Item()
 
 
 def of_event(data: bytes) -> str | None:
@@ -41,34 +61,37 @@ def of_event(data: bytes) -> str | None:
     return fingerprint(item.encrypted_content) if item and item.encrypted_content else None
 
 
-def of_input(items: bytes | Raw) -> tuple[str, ...]:
-    """Return the fingerprints of a request's encrypted items, the latest first."""
+def of_input(items: bytes | Raw) -> tuple[Sealed, ...]:
+    """Return a request's encrypted items, the latest first."""
     try:
-        raws = _ITEMS.decode(items)
-    except msgspec.DecodeError:
-        return ()
-    found: list[str] = []
-    for raw in reversed(raws):
-        content = _encrypted(raw)
-        if content:
-            found.append(fingerprint(content))
-            if len(found) == FINGERPRINTS_MAX:
+        read = _ITEMS.decode(items)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        try:
+            read = [_item(raw) for raw in _RAWS.decode(items)]
+        except msgspec.DecodeError:
+            return ()
+    found: list[Sealed] = []
+    for item in reversed(read):
+        if item.encrypted_content:
+            name = fingerprint(item.encrypted_content)
+            found.append(Sealed(name, item.type in _COMPACTIONS))
+            if len(found) == SEALED_MAX:
                 break
     return tuple(found)
 
 
-def without(body: bytes) -> bytes:
-    """Return the request without its encrypted items; itself if it has none.
+def without(body: bytes, names: Container[str] | None = None) -> bytes:
+    """Return the request without the encrypted items of these names; itself if it has none.
 
-    A compaction item is nothing but its encrypted content and goes like the others.
+    Without `names` all of them go. Compaction items stay in any case.
     """
     top = _TOP.decode(body)
     try:
-        items = _ITEMS.decode(top["input"])
+        raws = _RAWS.decode(top["input"])
     except (KeyError, msgspec.DecodeError):
         return body
-    kept = [raw for raw in items if not _encrypted(raw)]
-    if len(kept) == len(items):
+    kept = [raw for raw in raws if not _goes(_item(raw), names)]
+    if len(kept) == len(raws):
         return body
     top["input"] = Raw(msgspec.json.encode(kept))
     return msgspec.json.encode(top)
@@ -76,14 +99,22 @@ def without(body: bytes) -> bytes:
 
 def fingerprint(content: str) -> str:
     """Return a short name for what only one account can read; it says nothing of the content."""
+    if len(content) > _WHOLE_MAX:
+        content = f"{len(content)}:{content[:_HEAD]}{content[-_TAIL:]}"
     return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _encrypted(raw: Raw) -> str | None:
-    """Return an item's encrypted content; most items have none and are not decoded for it."""
+def _goes(item: _Item, names: Container[str] | None) -> bool:
+    if not item.encrypted_content or item.type in _COMPACTIONS:
+        return False
+    return names is None or fingerprint(item.encrypted_content) in names
+
+
+def _item(raw: Raw) -> _Item:
+    """Return what counts of an item; most have no encrypted content and are not decoded for it."""
     if _MARK not in bytes(raw):
-        return None
+        return _NONE
     try:
-        return _ITEM.decode(raw).encrypted_content
+        return _ITEM.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+        return _NONE

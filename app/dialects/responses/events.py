@@ -86,6 +86,7 @@ class _Usage(Struct):
 
 class _Metered(Struct):
     usage: _Usage | None = None
+    service_tier: object = None
 
 
 class _Terminal(Struct):
@@ -143,15 +144,20 @@ def classify(data: bytes) -> Kind:
     return kind
 
 
-def usage_of(data: bytes) -> Usage | None:
-    """Return the tokens that a terminal event counts, or None if it counts none."""
+def receipt_of(data: bytes) -> tuple[Usage | None, str | None]:
+    """Return the tokens that a terminal event counts and the tier it names, None if it does not."""
     try:
         response = msgspec.json.decode(data, type=_Terminal).response
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None, None
+    if response is None:
+        return None, None
+    return _usage(response.usage), _text(response.service_tier)
+
+
+def _usage(usage: _Usage | None) -> Usage | None:
+    if usage is None:
         return None
-    if response is None or response.usage is None:
-        return None
-    usage = response.usage
     read = usage.input_tokens_details or _Counts()
     written = usage.output_tokens_details or _Counts()
     return Usage(

@@ -2,11 +2,12 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.dialects.responses.events import Failure, Kind, classify, failure_of, usage_of
+from app.dialects.responses.events import Failure, Kind, classify, failure_of, receipt_of
 from app.domain.usage import Usage
 from app.wire.durations import DURATION_S_MAX
 
@@ -77,7 +78,7 @@ def test_any_data_has_a_kind(data):
     """No upstream can break the relay with an event."""
     assert isinstance(classify(data), Kind)
     assert isinstance(failure_of(data), Failure)
-    assert usage_of(data) is None
+    assert receipt_of(data)[0] is None
 
 
 def terminal(usage: object) -> bytes:
@@ -116,13 +117,13 @@ def terminal(usage: object) -> bytes:
 )
 def test_usage_is_read_with_all_that_may_be_missing(usage, counted):
     """Missing and null are zero; no usage is None."""
-    assert usage_of(terminal(usage)) == counted
+    assert receipt_of(terminal(usage))[0] == counted
 
 
 def test_an_event_without_a_response_has_no_usage():
     """Neither with null nor without the key."""
-    assert usage_of(b'{"type":"response.completed"}') is None
-    assert usage_of(b'{"type":"response.completed","response":null}') is None
+    assert receipt_of(b'{"type":"response.completed"}')[0] is None
+    assert receipt_of(b'{"type":"response.completed","response":null}')[0] is None
 
 
 @pytest.mark.parametrize(
@@ -197,3 +198,20 @@ def test_an_event_without_a_response_has_no_usage():
 def test_a_failure_is_read_in_every_shape(event, failure):
     """Flat, nested, in a response, in a WebSocket's frame; what is unsaid is None."""
     assert failure_of(json.dumps(event).encode()) == failure
+
+
+@pytest.mark.parametrize(
+    ("response", "tier"),
+    [
+        ({}, None),
+        ({"service_tier": "priority"}, "priority"),
+        ({"service_tier": ""}, None),
+        ({"service_tier": 7, "usage": {"input_tokens": 1}}, None),
+    ],
+)
+def test_the_tier_that_was_charged_is_told(response, tier) -> None:
+    """One that is told badly does not take the counts along."""
+    data = msgspec.json.encode({"type": "response.completed", "response": response})
+    usage, found = receipt_of(data)
+    assert found == tier
+    assert (usage is None) == ("usage" not in response)

@@ -1,0 +1,216 @@
+"""What every limited key has taken of its allowance, in this process and as heard from others.
+
+    enter ──▶ reserve ──▶ settle        for each call, whatever becomes of it
+         └────────────────▶ settle
+
+A call enters before its body is read (calls a minute, calls at a time), reserves once it is known
+what it may take (tokens a minute, money), and is settled exactly once. Nothing is looked up and
+nothing waits. A key without limits costs one comparison. What other processes have spent, and this
+one before it began to count, arrives through `spent_elsewhere` and is as old as their last word,
+which is the bound of the overshoot. Whoever brings it asks `strangers` whose spending is missing.
+"""
+
+from collections.abc import Iterable
+from math import ceil, inf
+from typing import Final
+
+from msgspec import Struct
+
+from app.allowance.bucket import Bucket
+from app.allowance.budget import Period, Purse, began_at, ends_at
+from app.domain.caller import Allowance, Caller, KeyId
+from app.errors import TooManyRequests
+
+HeaderPairs = list[tuple[bytes, bytes]]
+
+
+class _Page(Struct):
+    """One key's page."""
+
+    requests: Bucket
+    tokens: Bucket
+    purses: dict[Period, Purse]
+    in_flight: int = 0
+
+
+class Ticket(Struct):
+    """One call's place in the book. Settle it exactly once; a second time changes nothing."""
+
+    key_id: KeyId
+    allowance: Allowance
+    reserved_tokens: int = 0
+    reserved_nusd: int = 0
+    settled: bool = False
+
+
+_FREE: Final = Allowance()
+
+
+class AllowanceBook:
+    """The pages of all limited keys of this process."""
+
+    def __init__(self) -> None:
+        self._pages: dict[KeyId, _Page] = {}
+        self._elsewhere: dict[tuple[KeyId, Period], tuple[int, int]] = {}
+        """When the period began, and what was spent in it but not on a page of this book."""
+
+    def enter(self, caller: Caller, *, now: float, monotonic: float) -> Ticket:
+        """Let one more call of the caller begin.
+
+        Raises:
+            TooManyRequests: Its key has no call left in this minute, or none at a time.
+        """
+        allowance = caller.allowance
+        if allowance == _FREE:
+            return Ticket(caller.id, allowance)
+        page = self._page(caller.id, now=now, monotonic=monotonic)
+        if allowance.concurrency_max is not None and page.in_flight >= allowance.concurrency_max:
+            raise TooManyRequests(
+                f"This API key may have {allowance.concurrency_max} calls under way at a time.",
+                retry_after_s=1.0,
+            )
+        if allowance.requests_per_minute is not None:
+            limit = allowance.requests_per_minute
+            wait_s = page.requests.wait_s(1.0, limit, now=monotonic)
+            if wait_s > 0:
+                raise TooManyRequests(
+                    f"This API key may make {limit} requests a minute.", retry_after_s=wait_s
+                )
+            page.requests.take(1.0)
+        page.in_flight += 1
+        return Ticket(caller.id, allowance)
+
+    def reserve(
+        self, ticket: Ticket, *, tokens: int, cost_nusd: int, now: float, monotonic: float
+    ) -> None:
+        """Set aside what the call may take; once for each ticket.
+
+        Raises:
+            TooManyRequests: The key's tokens of this minute or its money do not reach that far.
+        """
+        allowance = ticket.allowance
+        if allowance == _FREE:
+            return
+        page = self._page(ticket.key_id, now=now, monotonic=monotonic)
+        for period, budget in _budgets(allowance):
+            self._check_money(ticket.key_id, period, budget, cost_nusd, now=now)
+        limit = allowance.tokens_per_minute
+        if limit is not None:
+            wait_s = page.tokens.wait_s(tokens, limit, now=monotonic)
+            if wait_s > 0:
+                raise TooManyRequests(
+                    f"This API key may use {limit} tokens a minute, and this request may take "
+                    f"{tokens}.",
+                    type="tokens",
+                    retry_after_s=wait_s,
+                )
+            page.tokens.take(tokens)
+        # Also where there is no budget: one may be set before the period is over.
+        for purse in page.purses.values():
+            purse.reserved += cost_nusd
+        ticket.reserved_tokens, ticket.reserved_nusd = tokens, cost_nusd
+
+    def settle(self, ticket: Ticket, *, tokens: int, cost_nusd: int, now: float) -> None:
+        """Replace what was set aside by what was taken; the call is over."""
+        if ticket.settled:
+            return
+        ticket.settled = True
+        page = self._pages.get(ticket.key_id)
+        if ticket.allowance == _FREE or page is None:
+            return
+        page.in_flight -= 1
+        if ticket.allowance.tokens_per_minute is not None:
+            page.tokens.take(tokens - ticket.reserved_tokens)
+        for period, purse in page.purses.items():
+            purse.turn(period, now=now)
+            purse.reserved -= ticket.reserved_nusd
+            purse.spent += cost_nusd
+
+    def spent_elsewhere(self, key_id: KeyId, period: Period, nusd: int, *, now: float) -> None:
+        """Take over what the key has spent in this period in other processes, and before."""
+        self._elsewhere[key_id, period] = (began_at(period, now=now), nusd)
+
+    def strangers(self, callers: Iterable[Caller]) -> list[KeyId]:
+        """Return the limited keys of which nothing is known yet, neither from here nor elsewhere.
+
+        Tell of each of them what it has spent, even if that is nothing.
+        """
+        return [
+            caller.id
+            for caller in callers
+            if caller.allowance != _FREE
+            and caller.id not in self._pages
+            and (caller.id, Period.DAY) not in self._elsewhere
+        ]
+
+    def spent(self, key_id: KeyId, period: Period, *, now: float) -> int:
+        """Return what the key has spent here in this period, in nano-dollars."""
+        page = self._pages.get(key_id)
+        if page is None:
+            return 0
+        page.purses[period].turn(period, now=now)
+        return page.purses[period].spent
+
+    def headers(self, caller: Caller, *, monotonic: float) -> HeaderPairs:
+        """Return the `x-ratelimit-*` headers of an answer to this caller."""
+        allowance = caller.allowance
+        page = None if allowance == _FREE else self._pages.get(caller.id)
+        if page is None:
+            return []
+        found: HeaderPairs = []
+        for name, limit, bucket in (
+            (b"requests", allowance.requests_per_minute, page.requests),
+            (b"tokens", allowance.tokens_per_minute, page.tokens),
+        ):
+            if limit is not None:
+                bucket.fill(limit, now=monotonic)
+                left, reset_s = max(0, int(bucket.level)), ceil(bucket.full_in_s(limit))
+                found += [
+                    (b"x-ratelimit-limit-" + name, b"%d" % limit),
+                    (b"x-ratelimit-remaining-" + name, b"%d" % left),
+                    (b"x-ratelimit-reset-" + name, b"%ds" % reset_s),
+                ]
+        return found
+
+    def keep(self, callers: dict[KeyId, Caller]) -> None:
+        """Forget keys that are gone or have no limits any more, and have no call under way."""
+        limited = {key_id for key_id, caller in callers.items() if caller.allowance != _FREE}
+        for key_id in [known for known in self._pages if known not in limited]:
+            if not self._pages[key_id].in_flight:
+                del self._pages[key_id]
+        for known in [each for each in self._elsewhere if each[0] not in limited]:
+            del self._elsewhere[known]
+
+    def _page(self, key_id: KeyId, *, now: float, monotonic: float) -> _Page:
+        page = self._pages.get(key_id)
+        if page is None:
+            page = self._pages[key_id] = _Page(
+                # Full, whatever the limit is or will be.
+                requests=Bucket(inf, monotonic),
+                tokens=Bucket(inf, monotonic),
+                purses={period: Purse(began_at(period, now=now)) for period in Period},
+            )
+        return page
+
+    def _check_money(
+        self, key_id: KeyId, period: Period, budget: int, cost_nusd: int, *, now: float
+    ) -> None:
+        purse = self._pages[key_id].purses[period]
+        purse.turn(period, now=now)
+        began, elsewhere = self._elsewhere.get((key_id, period), (0, 0))
+        others = elsewhere if began == purse.began_at else 0
+        if not purse.affords(cost_nusd + others, budget):
+            end = ends_at(period, now=now)
+            raise TooManyRequests(
+                f"This API key's budget for this {period.value} is used up, or does not reach for "
+                "this request.",
+                code="insufficient_quota",
+                type="insufficient_quota",
+                retry_after_s=end - now,
+                resets_at=float(end),
+            )
+
+
+def _budgets(allowance: Allowance) -> list[tuple[Period, int]]:
+    found = ((Period.DAY, allowance.day_nusd), (Period.MONTH, allowance.month_nusd))
+    return [(period, budget) for period, budget in found if budget is not None]

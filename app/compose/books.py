@@ -1,0 +1,115 @@
+"""The books of one worker: what is written down of calls, and what callers' keys may spend.
+
+The journal is opened before the first call and closed after the last; what lies in it from earlier
+is moved into the database first, so that budgets know what was spent before a crash.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from secrets import token_hex
+from typing import Final
+
+from app.allowance.book import AllowanceBook
+from app.allowance.budget import Period, began_at
+from app.domain.caller import Caller
+from app.domain.runtime import RuntimeSettings
+from app.edge.till import Till
+from app.errors import StateError
+from app.ports import Clock
+from app.settings import Settings
+from app.store.reports import Spent
+from app.store.store import Store
+from app.telemetry.usage_gauges import JournalState
+from app.usage.accountant import Accountant
+from app.usage.journal import Journal
+from app.usage.mover import Mover
+from app.usage.prices import PriceTable
+
+LAST_FLUSH_S: Final = 5.0
+"""What a worker that goes away waits for the database; the next one moves what is left."""
+_NOTHING: Final = Spent(0, 0)
+
+
+class Books:
+    """The parts, and how they take over what the store says."""
+
+    mover: Mover
+
+    def __init__(self, settings: Settings, store: Store, clock: Clock) -> None:
+        incarnation = token_hex(8)
+        self._store = store
+        self._clock = clock
+        self._priced: int | None = None
+        self.journal = Journal(settings.data_dir / "journal", incarnation=incarnation)
+        self.accountant = Accountant(self.journal, incarnation=incarnation, clock=clock)
+        self.allowance = AllowanceBook()
+        self.till = Till(book=self.allowance, accountant=self.accountant, clock=clock)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Open the journal, and move into the database what earlier workers have left.
+
+        Raises:
+            StateError: There is no place for a journal.
+        """
+        try:
+            self.journal.open()
+        except OSError as error:
+            raise StateError(f"There is no room for a journal: {error.strerror}.") from error
+        ledger = self._store.ledger(self._clock)
+        self.mover = Mover(journal=self.journal, ledger=ledger, sleep=asyncio.sleep)
+        try:
+            with suppress(StateError):  # the mover says so itself, and goes on trying
+                await self.mover.adopt()
+                await self.mover.flush()
+            yield
+            with suppress(StateError, TimeoutError):
+                async with asyncio.timeout(LAST_FLUSH_S):
+                    await self.mover.flush()
+        finally:
+            self.journal.close()
+
+    async def sync(self) -> None:
+        """Keep the journal safe on the disk, until cancelled."""
+        await self.journal.run(sleep=asyncio.sleep)
+
+    async def move(self) -> None:
+        """Move the journal into the database, until cancelled."""
+        await self.mover.run()
+
+    async def learn(self, callers: Iterable[Caller], runtime: RuntimeSettings) -> None:
+        """Take over prices and limits; what new limited keys have spent before is looked up.
+
+        Raises:
+            StateError: The store is away; nothing was taken over that matters.
+        """
+        table = PriceTable(runtime.prices)
+        if table.version != self._priced:
+            now = self._clock.now()
+            await self._store.prices.keep(table.version, table.document.decode(), at=now)
+            self.accountant.prices, self._priced = table, table.version
+        known = {caller.id: caller for caller in callers}
+        self.allowance.keep(known)
+        strangers = self.allowance.strangers(known.values())
+        if strangers:
+            now = self._clock.now()
+            month = began_at(Period.MONTH, now=now)
+            spending = await self._store.reports.spending(now, month_start=month)
+            for key_id in strangers:
+                spent = spending.get(key_id, _NOTHING)
+                tell = self.allowance.spent_elsewhere
+                tell(key_id, Period.DAY, spent.day_nusd, now=now)
+                tell(key_id, Period.MONTH, spent.month_nusd, now=now)
+
+    def state(self) -> JournalState:
+        """Return how the journal is now."""
+        journal, mover = self.journal, self.mover
+        moved = mover.reached + journal.lost
+        return JournalState(
+            depth=journal.appended - moved,
+            age_s=self.accountant.age_s(moved),
+            healthy=journal.healthy,
+            lost=journal.lost,
+            refused=mover.refused + mover.flaws,
+        )

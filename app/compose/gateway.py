@@ -1,0 +1,266 @@
+"""The running parts of one worker, and how it takes over what the store says.
+
+What changes while it runs (accounts, keys, settings, the model catalogue) arrives in `reload`,
+which replaces whole values; what the services tell each other goes through the few methods below.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from random import Random
+
+from msgspec import structs
+
+from app.accounts.credentials import RenewalNews
+from app.accounts.manifests import News
+from app.accounts.probing import Accounts as ProbedAccounts
+from app.clock import SystemClock
+from app.compose import parts
+from app.compose.books import Books
+from app.compose.observers import Observers
+from app.dialects.catalog import Catalog
+from app.dialects.live_manifest import overlaid
+from app.dialects.manifest import CARDS, Card
+from app.domain.account import Account, AccountId, AccountKind
+from app.domain.quota import QuotaView
+from app.domain.runtime import RuntimeSettings
+from app.edge.guards import Guard
+from app.edge.inflight import InFlight
+from app.edge.models import Models
+from app.errors import StateError
+from app.pool.explanation import Explanations
+from app.pool.policy import Policy
+from app.pool.state import Health
+from app.relay.admission import Admission
+from app.relay.relay import Relay
+from app.settings import Settings
+from app.store.keys import KeyBook
+from app.store.store import Store
+from app.telemetry.account_counts import AccountCounts
+from app.telemetry.heartbeat import Heartbeat
+from app.telemetry.metrics import Metrics
+from app.upstream.auth_server import Route
+from app.upstream.codex_http import CodexHttp
+from app.upstream.http import HttpClient
+from app.upstream.identity import Identity
+
+logger = logging.getLogger(__name__)
+
+
+class Gateway:
+    """The running parts of one worker."""
+
+    def __init__(self, settings: Settings, store: Store, client: HttpClient) -> None:
+        self.settings = settings
+        self.store = store
+        self.client = client
+        self.clock = SystemClock()
+        self.rng = Random()  # noqa: S311 - spreads load and jitter, keeps no secret
+        self.keys: KeyBook = store.key_book()
+        self.account_counts = AccountCounts(now=self.clock.now)
+        self.metrics = Metrics(accounts=self.account_counts)
+        self.books = Books(settings, store, self.clock)
+        self.heartbeat = Heartbeat(self._follow_the_clock)
+        self.in_flight = InFlight(calls_max=settings.limits.streams_max)
+        self.revision = -1
+        """The state of the store that was loaded last; -1 before the first."""
+        self.store_up = False
+        limits = settings.limits
+        self.pool = parts.pool(limits, rng=self.rng)
+        self.explanations = Explanations()
+        self.admission = Admission(
+            pool=self.pool,
+            clock=self.clock,
+            queue_max=limits.queue_max,
+            queue_wait_s=limits.queue_wait_s,
+            explanations=self.explanations,
+        )
+        self.identity = Identity(user_agent=settings.user_agent, originator=settings.originator)
+        self._make_keepers(parts.route(settings))
+        self.guard = Guard(
+            callers=self.keys,
+            clock=self.clock,
+            allow_anonymous=settings.allow_anonymous,
+            trusted_proxies=settings.trusted_proxies,
+        )
+        self.models = Models(guard=self.guard)
+        self.runtime = RuntimeSettings()
+        self.aliases: Mapping[str, str] = {}
+        self.configured: frozenset[str] = frozenset()
+        self.plans: frozenset[str] = frozenset()
+        self.cards: Sequence[Card] = CARDS
+        self.relay = Relay(
+            pool=self.pool,
+            admission=self.admission,
+            upstream=CodexHttp(
+                client=client,
+                identity=self.identity,
+                base_url=settings.upstream_base_url,
+            ),
+            renew=lambda account_id, generation: self.renewer.renew_now(
+                account_id, generation=generation
+            ),
+            clock=self.clock,
+            rng=self.rng,
+            # The books first: what they note must be there before anybody sees it.
+            observer=Observers(
+                self.books.accountant,
+                self.metrics,
+                renew=lambda account_id, generation: self.renewer.urge(
+                    account_id, generation=generation
+                ),
+            ),
+            settings=parts.relay_settings(limits),
+        )
+
+    def _make_keepers(self, way: Route) -> None:
+        """Make the services that keep what is known of accounts and models up to date."""
+        settings = self.settings
+        self.renewer = parts.renewer(
+            settings,
+            self.store,
+            way=way,
+            clock=self.clock,
+            rng=self.rng,
+            news=RenewalNews(renewed=self._renewed, failed=self._not_renewed),
+        )
+        self.manifests = parts.manifests(
+            settings,
+            News(choose=self._witness, learnt=self._learn),
+            identity=self.identity,
+            way=way,
+            clock=self.clock,
+            rng=self.rng,
+        )
+        self.probes = parts.probes(
+            settings,
+            ProbedAccounts(
+                states=lambda: self.pool.states, find=self.pool.account, observe=self._observe
+            ),
+            identity=self.identity,
+            way=way,
+            clock=self.clock,
+            rng=self.rng,
+        )
+
+    def _follow_the_clock(self) -> None:
+        """Let the clock follow the wall clock; after a step, rests may have ended."""
+        if self.clock.correct():
+            self.admission.serve_line()
+
+    def _renewed(self, account: Account) -> None:
+        """Take over a new credential; calls may be waiting for it."""
+        self.metrics.refreshed("renewed")
+        self.pool.put(account, now=self.clock.now())
+        self.admission.serve_line()
+
+    def _not_renewed(self, account_id: AccountId, permanent: bool, code: str) -> None:  # noqa: FBT001 - the renewer's callback
+        self.pool.not_renewed(account_id)
+        self.metrics.refreshed("dead" if permanent else "failed")
+        _note_failed_renewal(account_id, permanent, code)
+        self.admission.serve_line()
+
+    def _observe(self, account_id: AccountId, view: QuotaView) -> None:
+        """Take over what a probe learnt; a pause may have ended with it."""
+        self.pool.observe(account_id, view, model=None, now=self.clock.now())
+        self.admission.serve_line()
+
+    def _witness(self, excluding: Collection[AccountId]) -> Account | None:
+        """Return the account that is asked for manifests: the same one while it is ready.
+
+        Plans see different models, the free ones fewer; the operator's priority comes next.
+        """
+        self.pool.has_room(now=self.clock.now())  # wakes those whose rest is over
+        ready = (
+            state.account
+            for state in self.pool.states
+            if state.health is Health.READY
+            and state.account.kind is AccountKind.CODEX
+            and state.account.id not in excluding
+        )
+        return min(ready, key=_distance, default=None)
+
+    def _learn(self, cards: Sequence[Card]) -> None:
+        self.cards = overlaid(CARDS, cards)
+        self._renew_catalog()
+        self._configure()
+
+    def _renew_catalog(self) -> None:
+        self.models.catalog = Catalog(self.aliases, configured=self.configured, cards=self.cards)
+
+    def _configure(self) -> None:
+        """Tell the pool what the operator, the keys and the manifests say about choosing."""
+        runtime = self.runtime
+        known = {plan for card in self.cards for plan in card.plans}
+        # A plan that no manifest names may serve any model: the upstream knows better.
+        strange = self.plans - known
+        policy = Policy(
+            strategy=runtime.strategy,
+            pause_at=runtime.pause_at,
+            group_pause_at=runtime.group_pause_at,
+            tags=frozenset(tag for caller in self.keys.callers for tag in caller.tags),
+            plans={card.slug: frozenset(card.plans) | strange for card in self.cards},
+        )
+        if policy != self.pool.policy:
+            self.pool.configure(policy, now=self.clock.now())
+
+    async def reload(self) -> None:
+        """Take over what the store holds, if it has changed since the last time.
+
+        Raises:
+            StateError: The store is away; everything stays as it was.
+        """
+        revision = await self.store.revision()
+        self.store_up = True
+        if revision == self.revision:
+            return
+        accounts = await self.store.accounts.list()
+        runtime = await self.store.settings.load()
+        keys = await self.store.keys.list()
+        await self.books.learn([key.caller for key in keys], runtime)
+        self.keys.replace(keys)
+        for gone in {state.account.id for state in self.pool.states} - {a.id for a in accounts}:
+            self.renewer.forget(gone)
+        self.runtime = runtime
+        self.plans = frozenset(account.plan for account in accounts if account.plan)
+        self._configure()
+        self.pool.apply(accounts, now=self.clock.now())
+        for account in accounts:
+            self.renewer.watch(account)
+        self.probes.interval_s = runtime.probe_interval_s
+        self.explanations.mode = runtime.explain
+        self.metrics.strategy = runtime.strategy
+        self.aliases = runtime.model_aliases
+        self.configured = frozenset(model for account in accounts for model in account.models)
+        self._renew_catalog()
+        self.relay.settings = structs.replace(
+            self.relay.settings,
+            attempts_max=runtime.attempts_max,
+            first_event_timeout_s=runtime.first_event_timeout_s,
+            idle_timeout_s=runtime.idle_timeout_s,
+        )
+        self.client.expect_silence(max(runtime.first_event_timeout_s, runtime.idle_timeout_s))
+        self.revision = revision
+        self.admission.serve_line()
+
+    async def follow(self) -> None:
+        """Reload whenever the store changes, until cancelled."""
+        while True:
+            await asyncio.sleep(self.settings.limits.reload_poll_s)
+            try:
+                await self.reload()
+            except StateError as error:
+                if self.store_up:
+                    logger.warning("the store is away: %s", error.message)
+                self.store_up = False
+
+
+def _distance(account: Account) -> tuple[bool, int, AccountId]:
+    return account.plan == "free", -account.priority, account.id
+
+
+def _note_failed_renewal(account_id: AccountId, permanent: bool, code: str) -> None:  # noqa: FBT001 - the renewer's callback
+    logger.warning(
+        "a credential could not be renewed",
+        extra={"account": account_id, "permanent": permanent, "code": code},
+    )

@@ -1,0 +1,79 @@
+"""Opens a gateway and closes it: outermost resource first, and in reverse.
+
+Background work runs in one task group that ends with the gateway; what fails in it is logged and
+started again.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from random import Random
+from typing import Final
+
+from app.accounts.enrolment import whose
+from app.compose.gateway import Gateway
+from app.domain.account import Secret
+from app.settings import Settings
+from app.store.store import Store
+from app.upstream.http import HttpClient
+
+logger = logging.getLogger(__name__)
+
+RESTART_FIRST_S: Final = 0.5
+RESTART_MAX_S: Final = 30.0
+
+
+@asynccontextmanager
+async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    """Open a gateway: its store, its accounts, its background tasks.
+
+    Nothing is dialled and nothing is renewed before this returns.
+
+    Raises:
+        StateError: The store or the journal can't be opened.
+    """
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(Store.open(settings, whose=whose))
+        proxy_url = Secret(settings.proxy_url) if settings.proxy_url else None
+        client = await stack.enter_async_context(
+            HttpClient(proxy_url=proxy_url, ca_file=settings.ca_file)
+        )
+        opened = Gateway(settings, store, client)
+        wanted = [Secret(key) for key in settings.api_keys]
+        if wanted:
+            await store.keys.ensure(wanted, name="environment", at=opened.clock.now())
+        await stack.enter_async_context(opened.books.open())
+        await opened.reload()
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        tasks = [
+            group.create_task(supervised(work, opened.rng))
+            for work in (
+                opened.renewer.run,
+                opened.manifests.run,
+                opened.probes.run,
+                opened.follow,
+                opened.books.sync,
+                opened.books.move,
+                opened.heartbeat.run,
+            )
+        ]
+        try:
+            yield opened
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def supervised(work: Callable[[], Awaitable[None]], rng: Random) -> None:
+    """Keep background work going: log what it failed with and start it again, ever later."""
+    wait_s = RESTART_FIRST_S
+    while True:
+        try:
+            await work()
+        except Exception:
+            logger.exception("background work failed; starting it again")
+            await asyncio.sleep(wait_s * (0.5 + rng.random()))
+            wait_s = min(wait_s * 2, RESTART_MAX_S)
+        else:
+            return

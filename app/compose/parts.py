@@ -1,0 +1,118 @@
+"""Makes the services of a gateway, each from the two or three values that it needs."""
+
+import asyncio
+from random import Random
+from typing import Final
+
+from msgspec import structs
+
+from app.accounts.credentials import CredentialRenewer, RenewalNews, Timing
+from app.accounts.deadlines import RenewalPolicy
+from app.accounts.manifests import Manifests, News
+from app.accounts.probing import Accounts as ProbedAccounts
+from app.accounts.probing import UsageProbes
+from app.domain.account import Secret
+from app.limits import Limits
+from app.pool.affinity import AffinityTable
+from app.pool.pool import AccountPool
+from app.ports import Clock
+from app.relay.relay import RelaySettings
+from app.settings import Settings
+from app.store.store import Store
+from app.upstream.auth_server import OAuthServer, Route, trust_store
+from app.upstream.identity import Identity
+from app.upstream.manifests import TIMEOUT_S as MANIFEST_TIMEOUT_S
+from app.upstream.manifests import ManifestServer
+from app.upstream.usage import TIMEOUT_S as USAGE_TIMEOUT_S
+from app.upstream.usage import WhamUsage
+
+SESSION_TTL_S: Final = 7 * 86_400.0
+"""How long a session stays bound to its account: as long as the backend's own items live."""
+
+
+def pool(limits: Limits, *, rng: Random) -> AccountPool:
+    """Return the pool, empty."""
+    return AccountPool(
+        rng=rng,
+        affinity=AffinityTable(entries_max=limits.sessions_max, ttl_s=SESSION_TTL_S),
+        owners=AffinityTable(entries_max=limits.owned_items_max, ttl_s=SESSION_TTL_S),
+    )
+
+
+def route(settings: Settings) -> Route:
+    """Return the way to the upstream's small services, with the time that an exchange may take."""
+    return Route(
+        proxy_url=Secret(settings.proxy_url) if settings.proxy_url else None,
+        tls=trust_store(str(settings.ca_file) if settings.ca_file else None),
+        timeout_s=settings.limits.renewal_timeout_s,
+    )
+
+
+def renewer(
+    settings: Settings, store: Store, *, way: Route, clock: Clock, rng: Random, news: RenewalNews
+) -> CredentialRenewer:
+    """Return the service that keeps credentials alive."""
+    return CredentialRenewer(
+        server=OAuthServer(
+            issuer=settings.oauth_issuer,
+            user_agent=settings.user_agent,
+            originator=settings.originator,
+            route=way,
+            clock=clock,
+        ),
+        store=store.credentials,
+        source=store.accounts,
+        timing=Timing(
+            clock=clock,
+            sleep=asyncio.sleep,
+            rng=rng,
+            policy=RenewalPolicy(sweep_s=settings.renewal_sweep_s),
+        ),
+        news=news,
+    )
+
+
+def probes(
+    settings: Settings,
+    accounts: ProbedAccounts,
+    *,
+    identity: Identity,
+    way: Route,
+    clock: Clock,
+    rng: Random,
+) -> UsageProbes:
+    """Return the service that asks for the usage of accounts without traffic."""
+    server = WhamUsage(
+        base_url=settings.upstream_base_url,
+        identity=identity,
+        route=structs.replace(way, timeout_s=USAGE_TIMEOUT_S),
+        clock=clock,
+    )
+    return UsageProbes(server=server, accounts=accounts, clock=clock, sleep=asyncio.sleep, rng=rng)
+
+
+def manifests(
+    settings: Settings, news: News, *, identity: Identity, way: Route, clock: Clock, rng: Random
+) -> Manifests:
+    """Return the service that learns which models there are."""
+    source = ManifestServer(
+        base_url=settings.upstream_base_url,
+        identity=identity,
+        route=structs.replace(way, timeout_s=MANIFEST_TIMEOUT_S),
+    )
+    return Manifests(source=source, news=news, clock=clock, sleep=asyncio.sleep, rng=rng)
+
+
+def relay_settings(limits: Limits) -> RelaySettings:
+    """Return the bounds of a call before the operator's choices are read."""
+    return RelaySettings(
+        attempts_max=limits.attempts_max,
+        first_event_timeout_s=limits.first_event_timeout_s,
+        idle_timeout_s=limits.idle_timeout_s,
+        prelude_bytes_max=limits.prelude_bytes_max,
+        event_bytes_max=limits.event_bytes_max,
+        reply_bytes_max=limits.reply_bytes_max,
+        error_body_bytes_max=limits.error_body_bytes_max,
+        renewal_wait_s=limits.renewal_timeout_s,
+        retries_min=limits.retries_min,
+    )

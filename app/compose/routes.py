@@ -1,0 +1,91 @@
+"""Puts the application in front of an open gateway: which route is answered by what."""
+
+from pathlib import Path
+from typing import Final
+
+from litestar import Litestar
+
+from app.compose.gateway import Gateway
+from app.domain.account import Secret
+from app.domain.runtime import OnDisconnect
+from app.edge import absent, calls, catalog, operations, spa
+from app.edge.chat import ChatSpeaker
+from app.edge.dataplane import Bounds, DataPlane
+from app.edge.errors import render
+from app.edge.responses import ResponsesSpeaker
+from app.edge.streaming import Pace
+from app.telemetry.account_gauges import AccountGauges
+from app.telemetry.metrics import Exposition, Gauges
+from app.telemetry.usage_gauges import UsageGauges
+
+ADMIN_UI: Final = Path(__file__).resolve().parents[2] / "admin-ui" / "dist"
+_PATIENCE_S: Final = {OnDisconnect.CANCEL: 0.0, OnDisconnect.FINISH: 30.0}
+"""How long a stream goes on whose caller has left."""
+
+
+def build(opened: Gateway) -> Litestar:
+    """Return the application that serves an open gateway."""
+    settings, limits = opened.settings, opened.settings.limits
+    plane = DataPlane(
+        guard=opened.guard,
+        till=opened.books.till,
+        relay=opened.relay,
+        in_flight=opened.in_flight,
+        clock=opened.clock,
+        observer=opened.metrics,
+        bounds=Bounds(
+            settings.body_bytes_max,
+            limits.body_read_timeout_s,
+            Pace(limits.commit_after_s, limits.keepalive_s, limits.send_timeout_s),
+            patience_s=lambda: _PATIENCE_S[opened.runtime.on_disconnect],
+        ),
+    )
+    responses = ResponsesSpeaker(models=opened.models, codex_route=False)
+    codex = ResponsesSpeaker(models=opened.models, codex_route=True)
+    chat = ChatSpeaker(models=opened.models, now=opened.clock.now)
+    models = catalog.ModelsRoute(
+        models=opened.models,
+        guard=opened.guard,
+        live=opened.manifests.manifest,
+        started_at=opened.clock.now,
+    )
+    return Litestar(
+        route_handlers=[
+            calls.route(["/v1/responses", "/responses"], responses, plane),
+            calls.route(
+                ["/backend-api/codex/responses", "/backend-api/codex/v1/responses"], codex, plane
+            ),
+            calls.route(["/v1/chat/completions", "/chat/completions"], chat, plane),
+            *catalog.routes(models),
+            *operations.routes(
+                in_flight=opened.in_flight,
+                metrics=_exposition(opened).text,
+                loaded=lambda: opened.revision >= 0,
+                metrics_token=Secret(settings.metrics_token) if settings.metrics_token else None,
+            ),
+            *spa.routes(build=ADMIN_UI),
+            *absent.routes(),
+        ],
+        exception_handlers={Exception: render},
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _exposition(opened: Gateway) -> Exposition:
+    gauges = Gauges(
+        accounts=lambda: opened.pool.states,
+        waiting=lambda: opened.admission.waiting,
+        late=lambda: opened.client.late,
+        loop_lag_s=lambda: opened.heartbeat.lag_s,
+        store_up=lambda: opened.store_up,
+    )
+    accounts = AccountGauges(
+        states=lambda: opened.pool.states,
+        policy=lambda: opened.pool.policy,
+        runways=opened.pool.runways,
+        counts=opened.account_counts,
+        now=opened.clock.now,
+    )
+    usage = UsageGauges(journal=opened.books.state, costs=lambda: opened.books.accountant.costs)
+    return Exposition(opened.metrics, gauges, opened.account_counts, accounts, usage)

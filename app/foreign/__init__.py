@@ -1,0 +1,1 @@
+"""Databases of other products: how they are read, and what of them we can take."""

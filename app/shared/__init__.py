@@ -1,0 +1,1 @@
+"""What workers tell each other: in memory for one, over Redis for several."""

@@ -1,0 +1,142 @@
+"""Tests of app.compose.books."""
+
+import asyncio
+import errno
+
+import pytest
+from msgspec import structs
+
+from app.allowance.budget import Period
+from app.clock import SystemClock
+from app.compose import gateway
+from app.compose.books import Books
+from app.domain.caller import Allowance, KeyId
+from app.domain.price import Price
+from app.domain.runtime import RuntimeSettings
+from app.errors import StateError
+from app.store.store import Store
+from app.usage.mover import Mover
+from app.usage.segments import Segment
+from tests.usage.records import answered, attempted
+
+CLOCK = SystemClock()
+BUDGET = Allowance(day_nusd=10**9, month_nusd=10**10)
+
+
+def spent(opened, key_id: str, *, cost_nusd: int, uid: str = "u1") -> None:
+    """Write a call down that cost so much."""
+    now = opened.clock.now()
+    append = opened.books.journal.append
+    append(attempted(uid, at=now, caller_id=key_id, cost_nusd=cost_nusd))
+    append(answered(uid, at=now, caller_id=key_id))
+
+
+async def test_what_a_call_cost_reaches_the_database(settings):
+    """While the gateway runs, and at the latest when it ends."""
+    async with gateway(settings) as opened:
+        spent(opened, "k", cost_nusd=7)
+        while opened.books.state().depth:  # noqa: ASYNC110 - the mover tells nobody
+            await asyncio.sleep(0.01)
+        spent(opened, "k", cost_nusd=5, uid="u2")
+    async with Store.open(settings) as store:
+        now = CLOCK.now()
+        assert (await store.reports.spending(now, month_start=now - 99 * 86_400))[
+            "k"
+        ].month_nusd == 12
+
+
+async def test_a_budget_remembers_what_was_spent_before_a_crash(settings):
+    """Also what only the journal of the worker that died knows."""
+    async with Store.open(settings) as store:
+        made = await store.keys.create(name="k", at=1.0, allowance=BUDGET)
+        dead = Books(settings, store, CLOCK)
+        dead.journal.open()
+        now = CLOCK.now()
+        dead.journal.append(attempted(at=now, caller_id=made.caller.id, cost_nusd=400))
+        dead.journal.append(answered(at=now, caller_id=made.caller.id))
+        dead.journal.folder.release()
+    async with gateway(settings) as opened:
+        elsewhere = opened.books.allowance._elsewhere
+        assert {period: told[1] for (_, period), told in elsewhere.items()} == {
+            Period.DAY: 400, Period.MONTH: 400,
+        }  # fmt: skip
+
+
+async def test_a_key_that_gets_a_budget_later_knows_what_it_has_spent(settings):
+    """And one that loses its limits is forgotten, so that it is looked up anew next time."""
+    async with gateway(settings) as opened:
+        store, books = opened.store, opened.books
+        made = await store.keys.create(name="k", at=1.0)
+        spent(opened, made.caller.id, cost_nusd=300)
+        await books.mover.flush()
+        limited = structs.replace(made.caller, allowance=BUDGET)
+        await books.learn([limited], RuntimeSettings())
+        assert books.allowance._elsewhere[made.caller.id, Period.MONTH][1] == 300
+        spent(opened, made.caller.id, cost_nusd=1, uid="u2")
+        await books.mover.flush()
+        await books.learn([limited], RuntimeSettings())
+        assert books.allowance._elsewhere[made.caller.id, Period.MONTH][1] == 300
+        await books.learn([made.caller], RuntimeSettings())
+        await books.learn([limited], RuntimeSettings())
+        assert books.allowance._elsewhere[made.caller.id, Period.MONTH][1] == 301
+
+
+async def test_prices_are_taken_over_and_kept(settings):
+    """Each table once, under the version that costs are stored with."""
+    async with gateway(settings) as opened:
+        first = opened.books.accountant.prices
+        assert await opened.store.prices.find(first.version) == first.document.decode()
+        price = Price(input_usd_per_mtok=3, output_usd_per_mtok=4)
+        chosen = RuntimeSettings(prices={"gpt-9": price})
+        await opened.store.settings.save(chosen, at=opened.clock.now())
+        await opened.reload()
+        table = opened.books.accountant.prices
+        assert table.rate("gpt-9").input == 3_000
+        assert table.version != first.version
+        assert await opened.store.prices.find(table.version) == table.document.decode()
+
+
+async def test_the_state_of_the_journal_is_told(settings, monkeypatch):
+    """How much is to be moved, and for how long it has been."""
+    async with gateway(settings) as opened:
+        books = opened.books
+        assert (books.state().depth, books.state().healthy) == (0, True)
+
+        async def away(_self) -> None:
+            raise StateError("away")
+
+        monkeypatch.setattr(Mover, "flush", away)
+        spent(opened, "k", cost_nusd=1)
+        assert books.state().depth == 2
+        monkeypatch.undo()
+        await books.mover.flush()
+        state = books.state()
+        assert (state.depth, state.age_s, state.lost, state.refused) == (0, 0.0, 0, 0)
+
+
+async def test_a_gateway_without_room_for_a_journal_does_not_start(settings, monkeypatch):
+    """It could account for nothing."""
+
+    def full(*_args, **_kwargs) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Segment, "__init__", full)
+    with pytest.raises(StateError, match="no room for a journal: No space left"):
+        async with gateway(settings):
+            pass
+
+
+async def test_a_database_that_is_away_at_the_end_keeps_nobody(settings, monkeypatch):
+    """The next worker moves what is left."""
+    async with gateway(settings) as opened:
+
+        async def away(_self) -> None:
+            raise StateError("away")
+
+        monkeypatch.setattr(Mover, "flush", away)
+        spent(opened, "k", cost_nusd=9)
+    monkeypatch.undo()
+    async with gateway(settings) as opened:
+        now = opened.clock.now()
+        spending = await opened.store.reports.spending(now, month_start=now - 99 * 86_400)
+        assert spending[KeyId("k")].month_nusd == 9

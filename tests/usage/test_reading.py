@@ -1,0 +1,103 @@
+"""Tests of app.usage.reading."""
+
+import pytest
+
+from app.usage.framing import HEAD, encode
+from app.usage.reading import RECORDS_MAX, Reading
+from app.usage.segments import Folder, Segment
+from tests.usage.records import answered, attempted, began
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The folder of a worker that is gone."""
+    held = Folder.make(tmp_path / "journal" / "dead")
+    yield held
+    held.release()
+
+
+def segment(folder: Folder, number: int, *records) -> int:
+    """Write a segment and return how far it is written."""
+    made = Segment(folder.segment(number), number, size=1 << 20)
+    for record in records:
+        made.append(encode(record))
+    made.close()
+    return (1 << 20) - made.room
+
+
+def test_a_batch_is_offered_until_it_is_done(folder):
+    """The same rows each time, and their calls are counted once."""
+    end = segment(folder, 1, attempted(), answered())
+    reading = Reading(folder, journal=None)
+    first = reading.batch()
+    assert first is reading.batch()
+    assert (first.number, first.offset, len(first.rows)) == (1, end, 2)
+    reading.done()
+    assert reading.batch().rows == []
+    reading.done()
+    assert reading.ended
+    assert reading.batch() is None
+
+
+def test_done_without_a_batch_changes_nothing(folder):
+    """There was nothing to be done with."""
+    reading = Reading(folder, journal=None)
+    reading.done()
+    assert not reading.ended
+
+
+def test_a_batch_is_bounded(folder):
+    """Whatever the segment holds."""
+    segment(folder, 1, *(attempted(f"u{n}") for n in range(RECORDS_MAX + 1)))
+    reading = Reading(folder, journal=None)
+    assert len(reading.batch().rows) == RECORDS_MAX
+    reading.done()
+    assert len(reading.batch().rows) == 1
+
+
+def test_what_another_process_had_moved_is_recalled_but_not_offered(folder):
+    """Only what was under way then is remembered."""
+    whole = segment(folder, 1, began("open"), attempted("over"), answered("over"))
+    segment(folder, 2, attempted("open"))
+    reading = Reading(folder, journal=None)
+    reading.recall({"dead/1": whole})
+    (row,) = reading.batch().rows
+    assert (row.uid, reading.batch().number) == ("open", 2)
+    reading.done()
+    assert [row.uid for row in reading.batch().rows] == ["open"]
+
+
+def test_segments_are_dropped_when_everything_has_been_taken(folder):
+    """Not before, as the next adopter would need them."""
+    segment(folder, 1, attempted(), answered())
+    reading = Reading(folder, journal=None)
+    while reading.batch() is not None:
+        assert reading.spent() == []
+        reading.done()
+    assert reading.spent() == [1]
+    reading.drop([1])
+    assert folder.numbers() == []
+
+
+def test_a_segment_that_was_never_written_to_is_no_damage(folder):
+    """It was made ahead and its head may not have got there."""
+    folder.segment(1).write_bytes(bytes(4096))
+    reading = Reading(folder, journal=None)
+    assert reading.batch().rows == []
+    assert reading.flaws == 0
+
+
+def test_damage_is_met_once(folder):
+    """The rest of the segment is put aside, and never read again."""
+    end = segment(folder, 1, attempted("good"), attempted("bad"))
+    data = bytearray(folder.segment(1).read_bytes())
+    data[end - 1] ^= 255
+    folder.segment(1).write_bytes(data)
+    reading = Reading(folder, journal=None)
+    assert [row.uid for row in reading.batch().rows] == ["good"]
+    reading.done()
+    while reading.batch() is not None:
+        reading.done()
+    assert reading.flaws == 1
+    assert folder.aside(1).read_bytes().count(b"a wrong checksum") == 1
+    assert HEAD not in folder.aside(1).read_bytes()
