@@ -198,7 +198,9 @@ def _key(step: int) -> Sequence[str]:
 
 def _grouped(table: Table, chosen: Sequence[str], source: str, keys: int) -> str:
     by = ", ".join(str(number) for number in range(1, keys + 1))
+    start = 1 + [column.name for column in table.columns].index("start")
+    # In the order of time, as a gateway would have written them.
     return (
         f"INSERT INTO {table.name} ({bulk.columns(table)}) SELECT {', '.join(chosen)} "
-        f"{source} GROUP BY {by}"
+        f"{source} GROUP BY {by} ORDER BY {start}"
     )

@@ -61,7 +61,7 @@ def test_all_faults_are_reported_at_once() -> None:
     """One start tells an operator everything that is wrong, bad values and missing partners."""
     assert faults(
         {"CODEX_PORT": "0", "CODEX_WORKERS": "2", "LOG_LEVEL": "loud", "CACHE_DRIVER": "redis"}
-    ).keys() == {"CODEX_PORT", "CODEX_WORKERS", "LOG_LEVEL", "REDIS_ADDR"}
+    ).keys() == {"CODEX_PORT", "CODEX_WORKERS", "LOG_LEVEL", "REDIS_ADDR", "CACHE_DRIVER"}
 
 
 def test_several_workers_need_postgres_and_redis() -> None:
@@ -97,18 +97,12 @@ def test_several_workers_on_postgres_still_need_redis() -> None:
     assert faults(POSTGRES | {"CODEX_WORKERS": "2"}).keys() == {"CODEX_WORKERS"}
 
 
-def test_several_workers_are_served_on_postgres_and_redis() -> None:
-    """With both there is nothing that they would not share."""
-    settings = Settings.from_env(
-        POSTGRES | {"CACHE_DRIVER": "redis", "REDIS_ADDR": "h:6379", "CODEX_WORKERS": "2"}
-    )
-    assert (settings.cache_driver, settings.workers) == (Driver.REDIS, 2)
-
-
-def test_redis_serves_one_worker_on_sqlite() -> None:
-    """It is of little use there, but does no harm."""
-    settings = Settings.from_env({"CACHE_DRIVER": "redis", "REDIS_ADDR": "redis://h:6379/1"})
-    assert settings.redis_addr == "redis://h:6379/1"
+def test_what_this_version_does_not_serve_is_refused() -> None:
+    """Redis is refused plainly, not half served, and several workers with it."""
+    shared = {"CACHE_DRIVER": "redis", "REDIS_ADDR": "h:6379"}
+    found = faults(POSTGRES | shared | {"CODEX_WORKERS": "2"})
+    assert found.keys() == {"CACHE_DRIVER"}
+    assert "not served yet" in found["CACHE_DRIVER"]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,9 @@ ENTRY_POINTS = {
     "app.asgi": "Granian loads it by name",
     "app.__main__": "`python -m app`",
     "app.cli.main": "the command `codex2api`",
+    "app.shared.memory": "state shared between workers; no worker has others yet",
+    "app.shared.redis": "state shared between workers; no worker has others yet",
+    "app.shared.sync": "state shared between workers; no worker has others yet",
     "app.serving": "started by the command line and by `app.__main__`",
 }
 LOADED_BY_ALEMBIC = "app.store.migrations"
@@ -34,7 +37,9 @@ LOADED_BY_ALEMBIC = "app.store.migrations"
 LONG_FUNCTIONS: dict[str, str] = {}
 """`path:function` to the reason why it is over the limit."""
 
-LONG_MODULES: dict[str, str] = {}
+LONG_MODULES: dict[str, str] = {
+    "app/ports.py": "what is needed from the world stands in one place, a few lines each",
+}
 """`path` to the reason why it is over the limit."""
 
 WITHOUT_TEST_FILE: dict[str, str] = {

@@ -37,12 +37,13 @@ class Books:
     mover: Mover
 
     def __init__(self, settings: Settings, store: Store, clock: Clock) -> None:
-        incarnation = token_hex(8)
+        self.incarnation = token_hex(8)
+        """The name of this process, which none had before it."""
         self._store = store
         self._clock = clock
         self._priced: int | None = None
-        self.journal = Journal(settings.data_dir / "journal", incarnation=incarnation)
-        self.accountant = Accountant(self.journal, incarnation=incarnation, clock=clock)
+        self.journal = Journal(settings.data_dir / "journal", incarnation=self.incarnation)
+        self.accountant = Accountant(self.journal, incarnation=self.incarnation, clock=clock)
         self.allowance = AllowanceBook()
         self.till = Till(book=self.allowance, accountant=self.accountant, clock=clock)
 

@@ -37,6 +37,7 @@ from app.settings import Settings
 from app.store.keys import KeyBook
 from app.store.store import Store
 from app.telemetry.account_counts import AccountCounts
+from app.telemetry.exposition import Exposition
 from app.telemetry.heartbeat import Heartbeat
 from app.telemetry.metrics import Metrics
 from app.upstream.auth_server import Route
@@ -49,6 +50,9 @@ logger = logging.getLogger(__name__)
 
 class Gateway:
     """The running parts of one worker."""
+
+    exposition: Exposition
+    """What `/metrics` shows; it is there once the gateway is open."""
 
     def __init__(self, settings: Settings, store: Store, client: HttpClient) -> None:
         self.settings = settings
@@ -93,23 +97,13 @@ class Gateway:
             pool=self.pool,
             admission=self.admission,
             upstream=CodexHttp(
-                client=client,
-                identity=self.identity,
-                base_url=settings.upstream_base_url,
+                client=client, identity=self.identity, base_url=settings.upstream_base_url
             ),
-            renew=lambda account_id, generation: self.renewer.renew_now(
-                account_id, generation=generation
-            ),
+            renew=self._renew_now,
             clock=self.clock,
             rng=self.rng,
             # The books first: what they note must be there before anybody sees it.
-            observer=Observers(
-                self.books.accountant,
-                self.metrics,
-                renew=lambda account_id, generation: self.renewer.urge(
-                    account_id, generation=generation
-                ),
-            ),
+            observer=Observers(self.books.accountant, self.metrics, renew=self._renew_soon),
             settings=parts.relay_settings(limits),
         )
 
@@ -142,6 +136,12 @@ class Gateway:
             clock=self.clock,
             rng=self.rng,
         )
+
+    async def _renew_now(self, account_id: AccountId, generation: int) -> Account | None:
+        return await self.renewer.renew_now(account_id, generation=generation)
+
+    def _renew_soon(self, account_id: AccountId, generation: int) -> None:
+        self.renewer.urge(account_id, generation=generation)
 
     def _follow_the_clock(self) -> None:
         """Let the clock follow the wall clock; after a step, rests may have ended."""
@@ -225,6 +225,8 @@ class Gateway:
         self.plans = frozenset(account.plan for account in accounts if account.plan)
         self._configure()
         self.pool.apply(accounts, now=self.clock.now())
+        # In the order of the store, so that all workers tell the same ones apart.
+        self.account_counts.keep(account.id for account in accounts if account.enabled)
         for account in accounts:
             self.renewer.watch(account)
         self.probes.interval_s = runtime.probe_interval_s

@@ -8,14 +8,17 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from random import Random
 from typing import Final
 
 from app.accounts.enrolment import whose
+from app.compose import measuring
 from app.compose.gateway import Gateway
 from app.domain.account import Secret
 from app.settings import Settings
 from app.store.store import Store
+from app.telemetry.watchdog import Watchdog, end_process
 from app.upstream.http import HttpClient
 
 logger = logging.getLogger(__name__)
@@ -45,6 +48,9 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
             await store.keys.ensure(wanted, name="environment", at=opened.clock.now())
         await stack.enter_async_context(opened.books.open())
         await opened.reload()
+        place = await asyncio.to_thread(measuring.folder, settings, opened.books.incarnation)
+        opened.exposition = measuring.exposition(opened, place)
+        stack.push_async_callback(opened.exposition.close)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         tasks = [
             group.create_task(supervised(work, opened.rng))
@@ -56,11 +62,20 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 opened.books.sync,
                 opened.books.move,
                 opened.heartbeat.run,
+                partial(opened.exposition.run, sleep=asyncio.sleep),
             )
         ]
+        watchdog = Watchdog(
+            beats=lambda: opened.heartbeat.beats,
+            monotonic=opened.clock.monotonic,
+            stall_s=settings.limits.loop_stall_s,
+            end=end_process,
+        )
+        watchdog.start()
         try:
             yield opened
         finally:
+            watchdog.stop()
             for task in tasks:
                 task.cancel()
 

@@ -14,9 +14,6 @@ from app.edge.dataplane import Bounds, DataPlane
 from app.edge.errors import render
 from app.edge.responses import ResponsesSpeaker
 from app.edge.streaming import Pace
-from app.telemetry.account_gauges import AccountGauges
-from app.telemetry.metrics import Exposition, Gauges
-from app.telemetry.usage_gauges import UsageGauges
 
 ADMIN_UI: Final = Path(__file__).resolve().parents[2] / "admin-ui" / "dist"
 _PATIENCE_S: Final = {OnDisconnect.CANCEL: 0.0, OnDisconnect.FINISH: 30.0}
@@ -59,8 +56,9 @@ def build(opened: Gateway) -> Litestar:
             *catalog.routes(models),
             *operations.routes(
                 in_flight=opened.in_flight,
-                metrics=_exposition(opened).text,
+                metrics=opened.exposition.text,
                 loaded=lambda: opened.revision >= 0,
+                late=lambda: opened.heartbeat.lag_s > limits.loop_lag_ready_s,
                 metrics_token=Secret(settings.metrics_token) if settings.metrics_token else None,
             ),
             *spa.routes(build=ADMIN_UI),
@@ -70,22 +68,3 @@ def build(opened: Gateway) -> Litestar:
         openapi_config=None,
         logging_config=None,
     )
-
-
-def _exposition(opened: Gateway) -> Exposition:
-    gauges = Gauges(
-        accounts=lambda: opened.pool.states,
-        waiting=lambda: opened.admission.waiting,
-        late=lambda: opened.client.late,
-        loop_lag_s=lambda: opened.heartbeat.lag_s,
-        store_up=lambda: opened.store_up,
-    )
-    accounts = AccountGauges(
-        states=lambda: opened.pool.states,
-        policy=lambda: opened.pool.policy,
-        runways=opened.pool.runways,
-        counts=opened.account_counts,
-        now=opened.clock.now,
-    )
-    usage = UsageGauges(journal=opened.books.state, costs=lambda: opened.books.accountant.costs)
-    return Exposition(opened.metrics, gauges, opened.account_counts, accounts, usage)

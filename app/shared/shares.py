@@ -17,7 +17,8 @@ differ by some hundred milliseconds, so that two may want the same credit for a 
 only one gets it.
 
 How fast: whoever is short says so with its next report; the holder of an idle credit hears of it
-and gives it back within one interval, and it is taken up within the next. A holder that uses what
+and gives it back within one interval, and it is taken up within the next. As the first report of a
+shortage rings for the others, it is usually less than one interval in all. A holder that uses what
 another is due gives it back as its calls end.
 
 How exact: while the server is there, never more than the cap. While it is away, everybody goes on

@@ -27,10 +27,7 @@ from app.domain.runtime import Strategy
 from app.domain.usage import Heard
 from app.pool.state import AccountState, Health
 from app.telemetry.account_counts import AccountCounts
-from app.telemetry.exposition import Exposition
 from app.telemetry.labels import OTHER, Words
-
-__all__ = ["Exposition", "Gauges", "Metrics"]
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 MODELS_MAX: Final = 64

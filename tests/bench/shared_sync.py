@@ -31,7 +31,7 @@ class Meter:
 
     def __init__(self, server: redis.Redis) -> None:
         self._server = server
-        self._before = self._read()
+        self.reset()
 
     def _read(self) -> tuple[float, float, float, int]:
         cpu, stats = self._server.info("cpu"), self._server.info("stats")
@@ -47,6 +47,10 @@ class Meter:
             f"{what:44} {own / times * 1e3:8.2f} ms here {theirs / times * 1e3:8.2f} ms in Redis "
             f"{wall / times * 1e3:8.2f} ms in all {moved / times / 1e3:8.1f} kB"
         )
+        self.reset()
+
+    def reset(self) -> None:
+        """Leave out what happened until now."""
         self._before = self._read()
 
 
@@ -98,7 +102,7 @@ async def main() -> None:
     meter.report("500 claims", processes * ACCOUNTS // 500)
     print(f"memory of Redis {raw.info('memory')['used_memory'] / 1e6:.1f} MB")
     raw.zincrby("c2a:seen", -100_000, members[-1].incarnation)
-    meter.report("-", 1)
+    meter.reset()
     await members[0].publish(Snapshot())
     meter.report(f"retiring a process with {ACCOUNTS} accounts", 1)
     for member in members:
