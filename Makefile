@@ -22,7 +22,7 @@ TIDY := tests/test_tidy.py tests/test_deployment.py
 XDIST := -n auto --dist loadfile
 
 .PHONY: help setup demo run test test-all check fix check-fast golden bench bench-report load profile \
-	mutation runway changelog lock k8s ui hooks clean
+	mutation runway db-bench changelog lock k8s ui hooks clean
 
 help:  ## list these words
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' \
@@ -95,6 +95,9 @@ mutation: $(STAMP)  ## share of small defects the tests notice; ARGS="--sample 0
 
 runway: $(STAMP)  ## how often the truth lies inside the runway forecast's 80 % interval; ARGS="--seeds 7"
 	@$(BIN)/python -m loadtests.runway $(ARGS)
+
+db-bench: $(STAMP)  ## the dashboard's queries on ten million requests in Postgres, one in SQLite
+	@$(BIN)/python -m loadtests.db_bench $(ARGS)
 
 load: $(STAMP)  ## a load scenario: make load S=steady
 	@$(BIN)/python -m loadtests.run $(S) $(ARGS)

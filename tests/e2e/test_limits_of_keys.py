@@ -98,7 +98,9 @@ def test_so_many_calls_at_a_time(served: Pair) -> None:
         body = question(prompt(deltas=4_000, events_per_s=50))
         headers = {"authorization": f"Bearer {api_key}"}
         with served.gateway.client.stream("POST", "/v1/responses", json=body, headers=headers) as a:
-            assert next(a.iter_raw())
+            # Kept: a reader that is dropped closes its stream.
+            events = a.iter_raw()
+            assert next(events)
             with pytest.raises(openai.RateLimitError) as refused:
                 ask(sdk)
             assert refused.value.response.headers["retry-after"] == "1"
