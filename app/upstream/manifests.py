@@ -1,10 +1,7 @@
 """The manifest of models over HTTP: one GET with one account's credential.
 
-It belongs to the control plane, so it is asked for as credentials are renewed: on a connection and
-with a client of its own, by way of the account's proxy or not at all, with nothing read from the
-environment, no redirect followed and no cookie kept. The gateway asks under its own name: what it
-gets is shared by many callers, so none of their headers goes along. Nothing is cached or tried
-again here.
+The gateway asks as `app.upstream.asking` says, under its own name: what it gets is shared by many
+callers, so none of their headers goes along. Nothing is cached or tried again here.
 """
 
 import asyncio
@@ -13,17 +10,16 @@ from typing import Final
 
 import httpx
 
-from app.domain.account import Account, AccountKind, Secret
+from app.domain.account import Account, AccountKind
 from app.ports import Manifest, ManifestUnavailable
+from app.upstream.asking import client_for, own_headers
 from app.upstream.auth_server import Route
 from app.upstream.identity import Identity
 
 TIMEOUT_S: Final = 10.0
 BODY_BYTES_MAX: Final = 8 << 20
 
-_CONNECT_TIMEOUT_S: Final = 4.0
 _ETAG: Final = re.compile(r"[\x21-\x7e]{1,256}")
-_OF_A_CALL: Final = frozenset({"accept", "content-type"})
 
 
 class ManifestServer:
@@ -49,7 +45,7 @@ class ManifestServer:
         try:
             async with (
                 asyncio.timeout(timeout_s),
-                self._client(account.proxy_url or self._route.proxy_url) as client,
+                client_for(account, self._route) as client,
                 client.stream(
                     "GET",
                     self._url,
@@ -65,28 +61,10 @@ class ManifestServer:
             raise ManifestUnavailable(f"no answer: {type(error).__name__}") from None
 
     def _headers(self, account: Account, if_none_match: str | None) -> list[tuple[str, str]]:
-        own = self._identity.headers(account, (), lite=False)
-        headers = [pair for pair in own if pair[0] not in _OF_A_CALL]
-        # Unpacking could make more of a bounded answer than its bound.
-        headers += [("accept", "application/json"), ("accept-encoding", "identity")]
+        headers = own_headers(self._identity, account)
         if if_none_match is not None:
             headers.append(("if-none-match", if_none_match))
         return headers
-
-    def _client(self, proxy_url: Secret | None) -> httpx.AsyncClient:
-        tls, timeout_s = self._route.tls, self._route.timeout_s
-        proxy = None
-        if proxy_url:
-            url = httpx.URL(proxy_url.reveal())
-            proxy = httpx.Proxy(url, ssl_context=tls if url.scheme == "https" else None)
-        return httpx.AsyncClient(
-            proxy=proxy,
-            verify=tls,
-            trust_env=False,
-            follow_redirects=False,
-            timeout=httpx.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s / 2)),
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=0),
-        )
 
 
 async def _manifest(reply: httpx.Response, *, conditional: bool) -> Manifest | None:

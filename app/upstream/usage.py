@@ -1,9 +1,7 @@
 """An account's usage over HTTP: one GET with the account's own credential. It costs no quota.
 
-It belongs to the control plane, so it is asked for as credentials are renewed: on a connection and
-with a client of its own, by way of the account's proxy or not at all, with nothing read from the
-environment, no redirect followed and no cookie kept. The gateway asks under its own name. Nothing
-is tried again here, and who is asked when is not decided here.
+The gateway asks as `app.upstream.asking` says. Nothing is tried again here, and who is asked when
+is not decided here.
 """
 
 import asyncio
@@ -11,18 +9,16 @@ from typing import Final
 
 import httpx
 
-from app.domain.account import Account, AccountKind, Secret
+from app.domain.account import Account, AccountKind
 from app.domain.quota import QuotaView
 from app.ports import Clock, UsageUnavailable
+from app.upstream.asking import client_for, own_headers
 from app.upstream.auth_server import Route
 from app.upstream.identity import Identity
 from app.wire.quota import quota_usage, retry_after_s
 
 TIMEOUT_S: Final = 10.0
 BODY_BYTES_MAX: Final = 256 << 10
-
-_CONNECT_TIMEOUT_S: Final = 4.0
-_OF_A_CALL: Final = frozenset({"accept", "content-type"})
 
 
 class WhamUsage:
@@ -47,8 +43,10 @@ class WhamUsage:
         try:
             async with (
                 asyncio.timeout(timeout_s),
-                self._client(account.proxy_url or self._route.proxy_url) as client,
-                client.stream("GET", self._url, headers=self._headers(account)) as reply,
+                client_for(account, self._route) as client,
+                client.stream(
+                    "GET", self._url, headers=own_headers(self._identity, account)
+                ) as reply,
             ):
                 return await self._read(reply)
         # The chain is cut: the library's exceptions hold the request, and so the token.
@@ -56,27 +54,6 @@ class WhamUsage:
             raise UsageUnavailable(f"no answer within {timeout_s:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise UsageUnavailable(f"no answer: {type(error).__name__}") from None
-
-    def _headers(self, account: Account) -> list[tuple[str, str]]:
-        own = self._identity.headers(account, (), lite=False)
-        headers = [pair for pair in own if pair[0] not in _OF_A_CALL]
-        # Unpacking could make more of a bounded answer than its bound.
-        return [*headers, ("accept", "application/json"), ("accept-encoding", "identity")]
-
-    def _client(self, proxy_url: Secret | None) -> httpx.AsyncClient:
-        tls, timeout_s = self._route.tls, self._route.timeout_s
-        proxy = None
-        if proxy_url:
-            url = httpx.URL(proxy_url.reveal())
-            proxy = httpx.Proxy(url, ssl_context=tls if url.scheme == "https" else None)
-        return httpx.AsyncClient(
-            proxy=proxy,
-            verify=tls,
-            trust_env=False,
-            follow_redirects=False,
-            timeout=httpx.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s / 2)),
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=0),
-        )
 
     async def _read(self, reply: httpx.Response) -> QuotaView:
         now = self._clock.now()
