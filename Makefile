@@ -35,8 +35,10 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "Python's venv module is missing (Debian and Ubuntu: the package python3-venv)."; exit 1; }
 
-$(STAMP): requirements-dev.lock pyproject.toml | $(VENV)/bin/python
+$(STAMP): requirements-build.lock requirements-dev.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing the locked packages into $(VENV) (about a minute the first time) ..."
+	@# The pip that comes with Python 3.11 takes an extra's pin for another package: it is renewed first.
+	@$(PIP) install --require-hashes -r requirements-build.lock
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-index --no-deps --no-build-isolation -e .
 	@touch $@
@@ -112,9 +114,9 @@ changelog: $(STAMP)  ## show what changelog.d/ adds up to; V=0.2.0 writes it int
 
 lock: $(STAMP)  ## renew the lock files; a release must be a week old to be taken at run time
 	@$(UV) --upgrade --exclude-newer "7 days" pyproject.toml -o requirements.lock
-	@$(UV) --upgrade --exclude-newer "3 days" --extra dev -c requirements.lock \
+	@$(UV) --upgrade --exclude-newer "3 days" --extra dev --extra otel -c requirements.lock \
 		pyproject.toml -o requirements-dev.lock
-	@echo hatchling | $(UV) -c requirements-dev.lock - -o requirements-build.lock
+	@printf 'hatchling\npip\n' | $(UV) -c requirements-dev.lock - -o requirements-build.lock
 
 k8s:  ## render the Kubernetes manifests of k8s/overlays into one file each
 	@kubectl kustomize k8s/overlays/sqlite > k8s/sqlite.yaml
