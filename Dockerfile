@@ -16,6 +16,10 @@ RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-d
  && /opt/codex2api/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim
+LABEL org.opencontainers.image.title="codex2api" \
+      org.opencontainers.image.description="One address in front of many Codex accounts, OpenAI keys and compatible upstreams." \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="MIT"
 RUN groupadd --gid 10001 codex2api \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin codex2api \
  && install -d -o 10001 -g 10001 -m 0700 /data

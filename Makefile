@@ -11,6 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+DEPLOY := build/deploy-venv
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV     := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --quiet --custom-compile-command "make lock"
@@ -22,7 +23,8 @@ TIDY := tests/test_tidy.py tests/test_deployment.py
 XDIST := -n auto --dist loadfile
 
 .PHONY: help setup demo run test test-all check fix check-fast golden bench bench-report load profile \
-	mutation runway db-bench changelog lock k8s ui hooks clean
+	mutation runway db-bench changelog lock k8s check-deploy ui \
+	hooks clean
 
 help:  ## list these words
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' \
@@ -116,10 +118,27 @@ lock: $(STAMP)  ## renew the lock files; a release must be a week old to be take
 	@$(UV) --upgrade --exclude-newer "7 days" pyproject.toml -o requirements.lock
 	@$(UV) --upgrade --exclude-newer "3 days" --extra dev --extra otel -c requirements.lock \
 		pyproject.toml -o requirements-dev.lock
+	@$(UV) --upgrade --exclude-newer "3 days" --group deploy -o requirements-deploy.lock
 	@printf 'hatchling\npip\n' | $(UV) -c requirements-dev.lock - -o requirements-build.lock
 
+$(DEPLOY)/.installed: requirements-deploy.lock | $(VENV)/bin/python
+	@$(PYTHON) -m venv $(DEPLOY)
+	@$(DEPLOY)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes \
+		-r requirements-deploy.lock
+	@touch $@
+
+check-deploy: $(DEPLOY)/.installed  ## image, compose files, manifests and workflows against their schemas
+	@$(DEPLOY)/bin/hadolint Dockerfile
+	@$(DEPLOY)/bin/check-jsonschema -q --builtin-schema vendor.compose-spec docker-compose*.yml
+	@$(DEPLOY)/bin/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(DEPLOY)/bin/yamllint --strict .github docker-compose*.yml k8s
+	@for each in k8s/*.yaml; do $(DEPLOY)/bin/kubernetes-validate --quiet --strict $$each || exit 1; done
+	@if command -v actionlint >/dev/null 2>&1; then actionlint; \
+	else echo "actionlint is missing: workflows were held to their schema only."; fi
+
 k8s:  ## render the Kubernetes manifests of k8s/overlays into one file each
-	@kubectl kustomize k8s/overlays/sqlite > k8s/sqlite.yaml
+	@for each in sqlite production; do \
+		kubectl kustomize k8s/overlays/$$each > k8s/$$each.yaml || exit 1; done
 
 clean:  ## remove what the other words made, except ./data
 	@rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .mypy_cache \

@@ -4,6 +4,7 @@ Nothing is started here. The files are read, and held to the few rules whose bre
 in an outage: time to drain, probes that ask different questions, no root, nothing to write to.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,12 +14,14 @@ from typing import Any
 import pytest
 import yaml
 
+from app import __version__
 from app.settings import VARIABLES, Settings
 
 ROOT = Path(__file__).parent.parent
+COMPOSED = sorted(ROOT.glob("docker-compose*.yml"))
 YAML_FILES = sorted(
     [
-        ROOT / "docker-compose.yml",
+        *COMPOSED,
         ROOT / ".pre-commit-config.yaml",
         *(ROOT / "k8s").rglob("*.yaml"),
         *(ROOT / ".github").rglob("*.yml"),
@@ -51,15 +54,26 @@ def pod(path: Path) -> dict[str, Any]:
     return one_of_kind(path, "Deployment")["spec"]["template"]["spec"]
 
 
+def pods(path: Path) -> list[dict[str, Any]]:
+    """Return every pod that a manifest makes, jobs too."""
+    makers = ("Deployment", "Job", "StatefulSet")
+    return [one["spec"]["template"]["spec"] for one in objects(path) if one["kind"] in makers]
+
+
 def container(path: Path) -> dict[str, Any]:
     """Return the pod's only container."""
     (found,) = pod(path)["containers"]
     return found
 
 
-def compose_service() -> dict[str, Any]:
-    """Return the compose file's gateway."""
-    return objects(ROOT / "docker-compose.yml")[0]["services"]["codex2api"]
+def composed(path: Path) -> dict[str, Any]:
+    """Return what a compose file says of the gateway."""
+    return objects(path)[0]["services"]["codex2api"]
+
+
+def variables_of(path: Path) -> set[str]:
+    """Return the names that an example of a `.env` shows, also those that are commented out."""
+    return set(re.findall(r"^#?([A-Z][A-Z_]+)=", path.read_text("utf-8"), re.MULTILINE))
 
 
 def instructions(word: str) -> list[str]:
@@ -95,9 +109,10 @@ def test_a_pod_has_time_to_drain(path: Path) -> None:
     assert grace_s >= pre_stop_s + drain_s + CLOSING_S
 
 
-def test_a_composed_container_has_time_to_drain() -> None:
+@pytest.mark.parametrize("path", COMPOSED, ids=relative)
+def test_a_composed_container_has_time_to_drain(path: Path) -> None:
     """The compose file's grace period covers the drain that it sets."""
-    service = compose_service()
+    service = composed(path)
     drain_s = int(service["environment"]["CODEX_DRAIN_TIMEOUT"])
     grace_s = int(DURATION.fullmatch(service["stop_grace_period"])[1])
     assert drain_s == Settings().drain_timeout_s
@@ -119,23 +134,27 @@ def test_probes_ask_different_questions(path: Path) -> None:
 @pytest.mark.parametrize("path", RENDERED, ids=relative)
 def test_a_pod_meets_the_restricted_standard(path: Path) -> None:
     """No root, no new privileges, no capabilities, nothing to write to but its volumes."""
-    whole, one = pod(path)["securityContext"], container(path)["securityContext"]
-    assert whole["runAsNonRoot"] is True
-    assert whole["runAsUser"] == 10001
-    assert whole["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert one["allowPrivilegeEscalation"] is False
-    assert one["readOnlyRootFilesystem"] is True
-    assert one["capabilities"] == {"drop": ["ALL"]}
-    assert pod(path)["automountServiceAccountToken"] is False
+    assert pods(path)
+    for each in pods(path):
+        whole = each["securityContext"]
+        assert whole["runAsNonRoot"] is True
+        assert whole["runAsUser"] == 10001
+        assert whole["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert each["automountServiceAccountToken"] is False
+        for one in (inner["securityContext"] for inner in each["containers"]):
+            assert one["allowPrivilegeEscalation"] is False
+            assert one["readOnlyRootFilesystem"] is True
+            assert one["capabilities"] == {"drop": ["ALL"]}
 
 
 @pytest.mark.parametrize("path", RENDERED, ids=relative)
 def test_a_pod_has_memory_for_itself_and_no_limit_on_the_processor(path: Path) -> None:
     """Memory is what was asked for; a CPU limit would stall the event loop."""
-    resources = container(path)["resources"]
-    assert resources["requests"]["memory"] == resources["limits"]["memory"]
-    assert "cpu" in resources["requests"]
-    assert "cpu" not in resources["limits"]
+    for each in pods(path):
+        for resources in (inner["resources"] for inner in each["containers"]):
+            assert resources["requests"]["memory"] == resources["limits"]["memory"]
+            assert "cpu" in resources["requests"]
+            assert "cpu" not in resources["limits"]
 
 
 @pytest.mark.parametrize("path", RENDERED, ids=relative)
@@ -165,20 +184,127 @@ def test_every_variable_of_a_manifest_is_a_setting(path: Path) -> None:
     assert not names - {variable.name for variable in VARIABLES}
 
 
-def test_every_variable_of_the_compose_file_is_a_setting() -> None:
+@pytest.mark.parametrize("path", COMPOSED, ids=relative)
+def test_every_variable_of_a_compose_file_is_a_setting(path: Path) -> None:
     """A misspelt name would be ignored in silence."""
-    names = compose_service()["environment"].keys()
+    names = composed(path)["environment"].keys()
     assert not names - {variable.name for variable in VARIABLES}
 
 
-def test_a_composed_container_has_the_same_limits_as_a_pod() -> None:
-    """Read-only, without capabilities, and with a probe."""
-    service = compose_service()
+@pytest.mark.parametrize("path", COMPOSED, ids=relative)
+def test_a_composed_container_has_the_same_limits_as_a_pod(path: Path) -> None:
+    """Read-only, without capabilities, and with a probe; seen by this machine alone."""
+    service = composed(path)
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
-    assert service["security_opt"] == ["no-new-privileges:true"]
     assert "/health" in service["healthcheck"]["test"][-1]
-    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    for each in objects(path)[0]["services"].values():
+        assert each["security_opt"] == ["no-new-privileges:true"]
+        assert each["healthcheck"]
+        assert all(port.startswith("127.0.0.1:") for port in each.get("ports", []))
+
+
+def test_the_two_stacks_share_no_volume() -> None:
+    """Who starts one after the other finds a fresh gateway, not a mixed one."""
+    stacks = [objects(path)[0] for path in COMPOSED]
+    names = [name for stack in stacks for name in stack["volumes"]]
+    assert len(names) == len(set(names))
+    assert len({stack["name"] for stack in stacks}) == len(COMPOSED) == 2
+
+
+@pytest.mark.parametrize(
+    ("example", "beside"),
+    [
+        (".env.example", {"POSTGRES_PASSWORD", "GRAFANA_PASSWORD"}),
+        (".env.sqlite.example", set()),
+    ],
+)
+def test_an_example_shows_settings_only(example: str, beside: set[str]) -> None:
+    """Beside what other programs of the stack are told, every name is one that is read."""
+    names = variables_of(ROOT / example)
+    assert beside <= names
+    assert names - beside <= {variable.name for variable in VARIABLES}
+
+
+def test_the_stack_asks_for_every_secret_that_it_needs() -> None:
+    """What has no default is in the example, empty, and refused with a hint where it is missing."""
+    text = (ROOT / "docker-compose.yml").read_text("utf-8")
+    asked = set(re.findall(r"\$\{([A-Z_]+):\?", text))
+    empty = set(
+        re.findall(r"^([A-Z_]+)=$", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE)
+    )
+    assert asked == empty == {"CODEX_SECRET_KEY", "GRAFANA_PASSWORD", "POSTGRES_PASSWORD"}
+
+
+@pytest.mark.parametrize("path", RENDERED, ids=relative)
+def test_several_replicas_share_what_they_must(path: Path) -> None:
+    """Without Postgres and Redis there is one replica; with both, an update refuses nobody."""
+    data = one_of_kind(path, "ConfigMap")["data"]
+    deployment = one_of_kind(path, "Deployment")["spec"]
+    if data.get("DATABASE_DRIVER", "sqlite") == "sqlite":
+        assert deployment["replicas"] == 1
+        return
+    assert (data["DATABASE_DRIVER"], data["CACHE_DRIVER"]) == ("postgres", "redis")
+    assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    assert "replicas" not in deployment  # the autoscaler's to say
+    scaler = one_of_kind(path, "HorizontalPodAutoscaler")["spec"]
+    assert scaler["minReplicas"] >= 2
+    drain_s = int(data["CODEX_DRAIN_TIMEOUT"])
+    assert scaler["behavior"]["scaleDown"]["stabilizationWindowSeconds"] >= drain_s
+    kinds = [metric["type"] for metric in scaler["metrics"]]
+    assert kinds == ["Pods", "Resource"]
+    assert one_of_kind(path, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+
+
+@pytest.mark.parametrize("path", RENDERED, ids=relative)
+def test_who_is_selected_is_there(path: Path) -> None:
+    """The service reaches gateways alone; the policy of the network holds for every pod."""
+    templates = [
+        one["spec"]["template"]["metadata"]["labels"]
+        for one in objects(path)
+        if one["kind"] in {"Deployment", "Job"}
+    ]
+    selector = one_of_kind(path, "Service")["spec"]["selector"].items()
+    reached = [labels for labels in templates if selector <= labels.items()]
+    assert len(reached) == 1
+    held = one_of_kind(path, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items()
+    assert all(held <= labels.items() for labels in templates)
+
+
+def test_the_migration_is_named_after_its_version() -> None:
+    """A job can't be changed, so each version brings its own."""
+    (job,) = [one for one in objects(ROOT / "k8s" / "production.yaml") if one["kind"] == "Job"]
+    assert job["metadata"]["name"] == f"codex2api-migrate-{__version__.replace('.', '-')}"
+    (image,) = [inner["image"] for inner in job["spec"]["template"]["spec"]["containers"]]
+    assert image == container(ROOT / "k8s" / "production.yaml")["image"]
+
+
+def test_the_stateful_pod_is_the_deployed_one_with_a_volume(tmp_path: Path) -> None:
+    """Two copies of one pod must not drift apart."""
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not installed")
+    here = Path(os.path.relpath(ROOT / "k8s", tmp_path))
+    (tmp_path / "kustomization.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "resources": [str(here / "overlays" / "production")],
+                "components": [str(here / "components" / "statefulset")],
+            }
+        )
+    )
+    done = subprocess.run([kubectl, "kustomize", tmp_path], capture_output=True, check=True)
+    (tmp_path / "rendered.yaml").write_bytes(done.stdout)
+    (stateful,) = [
+        one for one in objects(tmp_path / "rendered.yaml") if one["kind"] == "StatefulSet"
+    ]
+    (claim,) = stateful["spec"]["volumeClaimTemplates"]
+    deployed = pod(ROOT / "k8s" / "production.yaml")
+    deployed["volumes"] = [one for one in deployed["volumes"] if one["name"] != "data"]
+    assert claim["metadata"]["name"] == "data"
+    assert stateful["spec"]["template"]["spec"] == deployed
+    scaler = one_of_kind(tmp_path / "rendered.yaml", "HorizontalPodAutoscaler")
+    assert scaler["spec"]["scaleTargetRef"]["kind"] == "StatefulSet"
 
 
 def test_the_image_runs_without_root_and_ends_on_sigterm() -> None:
@@ -206,7 +332,6 @@ def test_the_image_installs_what_is_locked() -> None:
 def test_no_file_names_a_registry_of_images() -> None:
     """Where images come from is the operator's choice: names have no host."""
     images = [line.split()[0] for line in instructions("FROM")]
-    images.append(compose_service()["image"])
+    images += [each["image"] for path in COMPOSED for each in objects(path)[0]["services"].values()]
     images += [container(path)["image"] for path in RENDERED]
     assert not [image for image in images if "." in image.split("/")[0].split(":")[0]]
-    assert not [image for image in images if "/" in image]

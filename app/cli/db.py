@@ -9,9 +9,11 @@ from app.cli.command import answer, json_option
 from app.cli.places import Place, require_there, settings_at
 from app.cli.progress import bar
 from app.clock import SystemClock
+from app.compose.books import JOURNAL
 from app.errors import StateError
 from app.settings import Driver, Settings
 from app.store.backup import back_up
+from app.store.belonging import release
 from app.store.copying import Copied, Progress, check_source
 from app.store.copying import copy as copy_database
 from app.store.occupancy import occupied
@@ -100,6 +102,7 @@ def restore(file: Path, *, force: bool, as_json: bool) -> None:
     now = SystemClock().now()
     with bar("Restoring", hidden=as_json or settings.database_driver is Driver.SQLITE) as progress:
         done = asyncio.run(restore_backup(settings, file, at=now, force=force, progress=progress))
+    release(settings.data_dir / JOURNAL)
     lines = [f"Restored {done.database} from {file}."]
     lines += [f"What was there is kept as {kept}." for kept in done.kept]
     value = {

@@ -18,8 +18,9 @@ from app.edge.till import Till
 from app.errors import StateError
 from app.ports import Clock
 from app.settings import Settings
+from app.store.belonging import claim
 from app.store.reports import Spent
-from app.store.store import Store
+from app.store.store import Store, database_name
 from app.telemetry.usage_gauges import JournalState
 from app.usage.accountant import Accountant
 from app.usage.journal import Journal
@@ -28,6 +29,8 @@ from app.usage.prices import PriceTable
 
 LAST_FLUSH_S: Final = 5.0
 """What a worker that goes away waits for the database; the next one moves what is left."""
+JOURNAL: Final = "journal"
+"""Below the data directory."""
 _NOTHING: Final = Spent(0, 0)
 
 
@@ -39,10 +42,11 @@ class Books:
     def __init__(self, settings: Settings, store: Store, clock: Clock) -> None:
         self.incarnation = token_hex(8)
         """The name of this process, which none had before it."""
+        self._settings = settings
         self._store = store
         self._clock = clock
         self._priced: int | None = None
-        self.journal = Journal(settings.data_dir / "journal", incarnation=self.incarnation)
+        self.journal = Journal(settings.data_dir / JOURNAL, incarnation=self.incarnation)
         self.accountant = Accountant(self.journal, incarnation=self.incarnation, clock=clock)
         self.allowance = AllowanceBook()
         self.till = Till(book=self.allowance, accountant=self.accountant, clock=clock)
@@ -52,8 +56,13 @@ class Books:
         """Open the journal, and move into the database what earlier workers have left.
 
         Raises:
-            StateError: There is no place for a journal.
+            StateError: There is no place for a journal, or it belongs to another database.
         """
+        claim(
+            self._settings.data_dir / JOURNAL,
+            installation=self._store.installation,
+            database=database_name(self._settings),
+        )
         try:
             self.journal.open()
         except OSError as error:

@@ -86,6 +86,11 @@ class Store:
         async with self._database.read() as connection:
             return int((await connection.execute(select(revision.c.value))).scalar_one())
 
+    @property
+    def installation(self) -> str:
+        """The name of the installation: the same in every copy and backup of its database."""
+        return self._vault.installation
+
     def key_book(self) -> KeyBook:
         """Return an empty key book that judges keys as this store does."""
         return KeyBook(self._vault)

@@ -10,6 +10,7 @@ so that changing the keyring's keys never invalidates a caller's key.
 import os
 import secrets
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 from msgspec import Struct
@@ -41,6 +42,11 @@ class Vault(Struct, frozen=True):
     def pepper_version(self) -> int:
         """The version that new keys are hashed under."""
         return max(self.peppers)
+
+    @property
+    def installation(self) -> str:
+        """Name the installation: the same in every copy and backup of its database."""
+        return sha256(b"codex2api installation" + self.peppers[min(self.peppers)]).hexdigest()[:32]
 
 
 async def open_vault(

@@ -45,6 +45,18 @@ async def test_what_a_call_cost_reaches_the_database(settings):
         ].month_nusd == 12
 
 
+async def test_a_journal_of_another_database_is_not_moved(settings, tmp_path):
+    """A data directory that was given to another database is refused at the start."""
+    async with gateway(settings):
+        pass
+    other = structs.replace(settings, database_path=tmp_path / "other" / "o.db")
+    with pytest.raises(StateError, match="belongs to another database"):
+        async with gateway(other):
+            pass
+    async with gateway(settings):
+        pass
+
+
 async def test_a_budget_remembers_what_was_spent_before_a_crash(settings):
     """Also what only the journal of the worker that died knows."""
     async with Store.open(settings) as store:
