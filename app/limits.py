@@ -51,6 +51,14 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Remembered bindings of a session to an account, about 20 MiB; the oldest are forgotten."""
     owned_items_max: int = 100_000
     """Remembered owners of encrypted items and turn states, as many bytes again."""
+    history_bytes_max: int = 64 << 20
+    """Conversations kept for `previous_response_id` in one worker; those used least go first."""
+    history_key_bytes_max: int = 16 << 20
+    """As much of it as one caller's key may fill, so that nobody drives the others out."""
+    history_conversation_bytes_max: int = 8 << 20
+    """A longer conversation is not kept: 200,000 tokens of text are under one MiB."""
+    history_ttl_s: float = 3_600.0
+    """How long a conversation that nobody goes on with is kept: people pause, scripts do not."""
     renewal_timeout_s: float = 30.0
     """One token exchange; giving up early leaves a refresh token that may be spent."""
     loop_lag_ready_s: float = 2.0

@@ -13,6 +13,7 @@ from msgspec import Struct
 from app.domain.account import Account, AccountId, Secret
 from app.domain.call import Call, Dialect
 from app.domain.caller import Caller, KeyId
+from app.domain.conversation import Conversation
 from app.domain.enrolment import Identity
 from app.domain.ledger import AttemptRow, RequestRow
 from app.domain.outcome import Outcome
@@ -135,6 +136,27 @@ class Callers(Protocol):
     @property
     def empty(self) -> bool:
         """True while no key at all is configured."""
+
+
+class History(Protocol):
+    """What callers' responses answered, so that `previous_response_id` can be honoured."""
+
+    @property
+    def everything(self) -> bool:
+        """True if what is not to be stored is wanted as well: the memory of one connection."""
+
+    @property
+    def conversation_bytes_max(self) -> int:
+        """The size beyond which a conversation is not kept."""
+
+    async def recall(self, caller_id: KeyId, response_id: str) -> Conversation | None:
+        """Return the caller's conversation up to that response; None if it is not known."""
+
+    async def item(self, caller_id: KeyId, item_id: str) -> bytes | None:
+        """Return an item of one of the caller's responses by its id, as JSON without the id."""
+
+    def record(self, caller_id: KeyId, conversation: Conversation) -> None:
+        """Keep a conversation. Never waits."""
 
 
 class Tokens(Struct, frozen=True):

@@ -32,6 +32,7 @@ from app.pool.explanation import Explanations
 from app.pool.policy import Policy
 from app.pool.state import Health
 from app.relay.admission import Admission
+from app.relay.history import MemoryHistory, history_bounds
 from app.relay.relay import Relay
 from app.settings import Settings
 from app.store.keys import KeyBook
@@ -88,6 +89,7 @@ class Gateway:
             trusted_proxies=settings.trusted_proxies,
         )
         self.models = Models(guard=self.guard)
+        self.history = MemoryHistory(bounds=history_bounds(limits), clock=self.clock)
         self.runtime = RuntimeSettings()
         self.aliases: Mapping[str, str] = {}
         self.configured: frozenset[str] = frozenset()

@@ -37,10 +37,11 @@ def build(opened: Gateway) -> Litestar:
             patience_s=lambda: _PATIENCE_S[opened.runtime.on_disconnect],
         ),
     )
-    responses = ResponsesSpeaker(models=opened.models, codex_route=False)
-    codex = ResponsesSpeaker(models=opened.models, codex_route=True)
+    models, history = opened.models, opened.history
+    responses = ResponsesSpeaker(models=models, codex_route=False, history=history)
+    codex = ResponsesSpeaker(models=models, codex_route=True, history=history)
     chat = ChatSpeaker(models=opened.models, now=opened.clock.now)
-    models = catalog.ModelsRoute(
+    catalogue = catalog.ModelsRoute(
         models=opened.models,
         guard=opened.guard,
         live=opened.manifests.manifest,
@@ -53,7 +54,7 @@ def build(opened: Gateway) -> Litestar:
                 ["/backend-api/codex/responses", "/backend-api/codex/v1/responses"], codex, plane
             ),
             calls.route(["/v1/chat/completions", "/chat/completions"], chat, plane),
-            *catalog.routes(models),
+            *catalog.routes(catalogue),
             *operations.routes(
                 in_flight=opened.in_flight,
                 metrics=opened.exposition.text,

@@ -51,3 +51,8 @@ class Call(Struct, frozen=True):
     """The caller hears the reply as it comes, not all at once."""
     tier: str | None = None
     """The service tier that was asked for."""
+    previous_response_id: str | None = None
+    """The response that the call continues; `body` repeats all that was said before it."""
+    delta: bytes | None = None
+    """The same request with only what is said after that response. An upstream that still holds the
+    response may be sent this with `previous_response_id` in place of `body`."""

@@ -30,7 +30,7 @@ class ChatSpeaker:
         self._models = models
         self._now = now
 
-    def plan(self, asked: Asked) -> Plan:
+    async def plan(self, asked: Asked) -> Plan:
         """Return what a chat request comes down to."""
         caller = asked.caller
         seen = peek(asked.body)

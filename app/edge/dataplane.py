@@ -93,8 +93,11 @@ class Speaker(Protocol):
     dialect: Dialect
     codex_route: bool
 
-    def plan(self, asked: Asked) -> Plan:
-        """Return what the request comes down to, or raise what is wrong with it."""
+    async def plan(self, asked: Asked) -> Plan:
+        """Return what the request comes down to, or raise what is wrong with it.
+
+        Waits only where the request goes on from what another worker has answered.
+        """
 
     def error_body(self, error: GatewayError) -> bytes:
         """Return the error in the dialect's shape."""
@@ -217,7 +220,7 @@ class DataPlane:
                 timeout_s=self._bounds.body_read_timeout_s,
                 hold=place.hold,
             )
-            plan = run.plan = run.speaker.plan(Asked(head, caller, body, run.uid))
+            plan = run.plan = await run.speaker.plan(Asked(head, caller, body, run.uid))
             del body
             self._till.reserve(run.ticket, plan.call, plan.output_tokens_max)
             self._tell_limits(run)
@@ -235,7 +238,7 @@ class DataPlane:
         downstream.expect_stream()
         reply = await self._relay.open(plan.call)
         # The stream may last for minutes, and nobody will ask again what was asked.
-        plan.call = structs.replace(plan.call, body=b"")
+        plan.call = structs.replace(plan.call, body=b"", delta=None)
         place.release()
         run.first_event_s = self.clock.monotonic() - run.started_at
         self._observer.stream_began(plan.call, run.first_event_s)

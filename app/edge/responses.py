@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from app.dialects.responses.encrypted import of_input
 from app.dialects.responses.errors import error_body, error_event, retryable, tells_overload
-from app.dialects.responses.replies import ResponsesFold, ResponsesStream
-from app.dialects.responses.requests import Wanted, to_upstream
+from app.dialects.responses.replies import Note, ResponsesFold, ResponsesStream
+from app.dialects.responses.requests import Wanted, to_upstream_with_delta
 from app.domain.call import Call, Dialect
 from app.edge.affinity import (
     bound_keys,
@@ -17,10 +17,12 @@ from app.edge.affinity import (
     owner_keys,
     session_key,
 )
+from app.edge.continuation import Retold, retold
 from app.edge.dataplane import Asked, Plan
 from app.edge.models import Models
 from app.edge.seed import seed_key
 from app.errors import GatewayError
+from app.ports import History
 from app.relay.reply import Batch
 from app.wire.codex_client import is_codex_client
 from app.wire.headers import request_headers
@@ -34,42 +36,47 @@ class ResponsesSpeaker:
 
     dialect = Dialect.RESPONSES
 
-    def __init__(self, *, models: Models, codex_route: bool) -> None:
+    def __init__(self, *, models: Models, codex_route: bool, history: History) -> None:
         self._models = models
+        self._history = history
         self.codex_route = codex_route
 
-    def plan(self, asked: Asked) -> Plan:
+    async def plan(self, asked: Asked) -> Plan:
         """Return what a Responses request comes down to."""
         caller = asked.caller
         seen = peek(asked.body)
+        said = await retold(asked.body, seen, caller_id=caller.id, history=self._history)
+        return self._plan(asked, said)
+
+    def _plan(self, asked: Asked, said: Retold) -> Plan:
+        caller, seen = asked.caller, said.seen
         resolved = self._models.resolve(seen.model, caller)
         headers = request_headers(asked.head.raw)
         lite = resolved.card.lite if resolved.card else None
         cache_key = seen.prompt_cache_key
-        body = to_upstream(
-            asked.body,
-            seen,
-            Wanted(
-                upstream_model=resolved.model,
-                efforts=resolved.efforts,
-                effort=resolved.effort,
-                cache_key=isolated(cache_key, caller.id) if cache_key else None,
-                codex_client=is_codex_client(headers),
-                lite=lite,
-            ),
+        wanted = Wanted(
+            upstream_model=resolved.model,
+            efforts=resolved.efforts,
+            effort=resolved.effort,
+            cache_key=isolated(cache_key, caller.id) if cache_key else None,
+            codex_client=is_codex_client(headers),
+            lite=lite,
         )
+        sent = to_upstream_with_delta(said.body, seen, wanted, new=said.new)
         fields = seen.fields
         items = of_input(fields["input"]) if seen.encrypted else ()
         session = session_key(asked.head.raw, cache_key, caller.id)
+        if session is None and said.past is not None:
+            session = said.past.session
         if session is None:
-            told, turns = fields.get("instructions"), fields.get("input")
-            session = seed_key(resolved.model, told, turns, caller.id)
+            hints, turns = fields.get("instructions"), fields.get("input")
+            session = seed_key(resolved.model, hints, turns, caller.id)
         call = Call(
             id=asked.head.request_id,
             caller_id=caller.id,
             dialect=self.dialect,
             model=resolved.model,
-            body=body,
+            body=sent.body,
             headers=isolated_headers(headers, caller.id),
             session_key=session,
             owner_keys=owner_keys(items, caller.id),
@@ -82,15 +89,18 @@ class ResponsesSpeaker:
             asked_model=seen.model,
             stream=seen.stream,
             tier="priority" if seen.service_tier == "fast" else seen.service_tier,
+            previous_response_id=said.past.response_id if said.past and sent.delta else None,
+            delta=sent.delta,
         )
         model, codex_route = seen.model, self.codex_route
+        note = said.turn.note(session) if said.turn else None
         tokens_max = fields.get("max_output_tokens")
         return Plan(
             call=call,
             stream=seen.stream,
             output_tokens_max=msgspec.json.decode(tokens_max) if tokens_max else None,
-            lane=lambda: ResponsesLane(model=model, codex_route=codex_route),
-            whole=WholeResponse,
+            lane=lambda: ResponsesLane(model=model, codex_route=codex_route, note=note),
+            whole=lambda: WholeResponse(note=note),
         )
 
     def error_body(self, error: GatewayError) -> bytes:
@@ -101,9 +111,9 @@ class ResponsesSpeaker:
 class ResponsesLane:
     """The way of a reply's events to a Responses caller."""
 
-    def __init__(self, *, model: str, codex_route: bool) -> None:
+    def __init__(self, *, model: str, codex_route: bool, note: Note | None = None) -> None:
         self._model = model
-        self._stream = ResponsesStream(codex_route=codex_route)
+        self._stream = ResponsesStream(codex_route=codex_route, note=note)
         self._created: bytes | None = None
         self._last: bytes | None = None
 
@@ -134,8 +144,8 @@ class ResponsesLane:
 class WholeResponse:
     """The answer of a call that did not ask to stream."""
 
-    def __init__(self) -> None:
-        self._fold = ResponsesFold()
+    def __init__(self, *, note: Note | None = None) -> None:
+        self._fold = ResponsesFold(note=note)
 
     def feed(self, batch: Batch) -> None:
         """Take the next events."""

@@ -83,7 +83,7 @@ class Attempt:
             if name == TURN_STATE:
                 self.found(fingerprint(value))
         # A stream lives for minutes; what was asked may be megabytes and is of no use any more.
-        self.call = structs.replace(self.call, body=b"")
+        self.call = structs.replace(self.call, body=b"", delta=None)
 
     def found(self, name: str) -> None:
         """Note that the account has made an item of this name."""

@@ -61,7 +61,9 @@ def addressed(
         if foreign:
             start = len(call.caller_id) + 1
             names = {key[start:] for key in foreign}
-            call = structs.replace(call, body=without(call.body, names))
+            body = without(call.body, names)
+            # What is left out may be what the delta leans on.
+            call = structs.replace(call, body=body, previous_response_id=None, delta=None)
     for name, value in call.headers:
         if name == TURN_STATE:
             owner = pool.owner(item_key(call, fingerprint(value)), now=now)
@@ -80,7 +82,9 @@ def unsealed(call: Call) -> Call | None:
     """
     body = without(call.body)
     if body is not call.body:
-        return structs.replace(call, body=body, owner_keys=call.bound_keys)
+        return structs.replace(
+            call, body=body, owner_keys=call.bound_keys, previous_response_id=None, delta=None
+        )
     if call.bound_keys:
         raise ContextUnavailable(_UNREADABLE)
     return None

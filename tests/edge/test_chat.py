@@ -32,11 +32,11 @@ def speaker() -> ChatSpeaker:
     return ChatSpeaker(models=Models(guard=guard), now=lambda: 1_700_000_000.5)
 
 
-def plan(speaker: ChatSpeaker, *headers: tuple[str, str], caller=CALLER, **fields):
+async def plan(speaker: ChatSpeaker, *headers: tuple[str, str], caller=CALLER, **fields):
     """Return the plan of a chat request."""
     messages = [{"role": "user", "content": "hello"}]
     body = msgspec.json.encode({"model": "gpt-5.5", "messages": messages} | fields)
-    return speaker.plan(Asked(read_head(with_key(*headers)), caller, body, "c0de-1"))
+    return await speaker.plan(Asked(read_head(with_key(*headers)), caller, body, "c0de-1"))
 
 
 def batch(*events: bytes) -> Batch:
@@ -44,9 +44,9 @@ def batch(*events: bytes) -> Batch:
     return Batch(b"".join(events), [SseEvent("", data, data) for data in events])
 
 
-def test_a_chat_request_becomes_a_responses_call(speaker) -> None:
+async def test_a_chat_request_becomes_a_responses_call(speaker) -> None:
     """With the caller's session, which is nobody else's."""
-    planned = plan(
+    planned = await plan(
         speaker, ("session-id", "s"), ("x-request-id", "mine"),
         stream=True, prompt_cache_key="cache",
     )  # fmt: skip
@@ -60,40 +60,42 @@ def test_a_chat_request_becomes_a_responses_call(speaker) -> None:
     assert planned.stream
 
 
-def test_a_call_says_what_was_asked_for(speaker) -> None:
+async def test_a_call_says_what_was_asked_for(speaker) -> None:
     """For its accounts: the caller's words, and how long the answer may become."""
-    planned = plan(speaker, model="gpt-5.5-high", service_tier="fast", max_tokens=7, stream=True)
+    planned = await plan(
+        speaker, model="gpt-5.5-high", service_tier="fast", max_tokens=7, stream=True
+    )
     call = planned.call
     assert (call.uid, call.asked_model, call.model) == ("c0de-1", "gpt-5.5-high", "gpt-5.5")
     assert (call.stream, call.tier, planned.output_tokens_max) == (True, "priority", 7)
-    planned = plan(speaker, max_completion_tokens=9, max_tokens=7)
+    planned = await plan(speaker, max_completion_tokens=9, max_tokens=7)
     assert (planned.call.stream, planned.call.tier, planned.output_tokens_max) == (False, None, 9)
-    assert plan(speaker).output_tokens_max is None
+    assert (await plan(speaker)).output_tokens_max is None
 
 
-def test_a_conversation_without_a_name_is_known_by_its_beginning(speaker) -> None:
+async def test_a_conversation_without_a_name_is_known_by_its_beginning(speaker) -> None:
     """A name that the caller gives counts more."""
     said = {"role": "user", "content": "hello"}
-    first = plan(speaker).call.session_key
+    first = (await plan(speaker)).call.session_key
     later = [said, {"role": "assistant", "content": "hi"}, {"role": "user", "content": "more"}]
     assert first is not None
-    assert plan(speaker, messages=later).call.session_key == first
-    assert plan(speaker, messages=later[1:]).call.session_key != first
-    assert plan(speaker, prompt_cache_key="cache").call.session_key not in (None, first)
+    assert (await plan(speaker, messages=later)).call.session_key == first
+    assert (await plan(speaker, messages=later[1:])).call.session_key != first
+    assert (await plan(speaker, prompt_cache_key="cache")).call.session_key not in (None, first)
 
 
-def test_a_call_goes_where_its_callers_key_may_go(speaker) -> None:
+async def test_a_call_goes_where_its_callers_key_may_go(speaker) -> None:
     """To the accounts of its groups that carry its tags."""
     caller = structs.replace(CALLER, groups=("g1", "g2"), tags=("eu",))
-    call = plan(speaker, caller=caller).call
+    call = (await plan(speaker, caller=caller)).call
     assert (call.groups, call.tags) == (("g1", "g2"), ("eu",))
 
 
-def test_a_models_name_may_ask_for_an_effort(speaker) -> None:
+async def test_a_models_name_may_ask_for_an_effort(speaker) -> None:
     """What the request asks for itself wins."""
-    named = msgspec.json.decode(plan(speaker, model="gpt-5.5-high").call.body)
+    named = msgspec.json.decode((await plan(speaker, model="gpt-5.5-high")).call.body)
     asked = msgspec.json.decode(
-        plan(speaker, model="gpt-5.5-high", reasoning_effort="low").call.body
+        (await plan(speaker, model="gpt-5.5-high", reasoning_effort="low")).call.body
     )
     assert (named["reasoning"]["effort"], asked["reasoning"]["effort"]) == ("high", "low")
     assert (named["model"], asked["model"]) == ("gpt-5.5", "gpt-5.5")
@@ -103,15 +105,15 @@ def test_a_models_name_may_ask_for_an_effort(speaker) -> None:
     b"", b"[]", b"{}", b'{"model":"gpt-5.5","model":"gpt-5.5","messages":[]}',
     b'{"model":"gpt-5.5"}',
 ])  # fmt: skip
-def test_what_is_no_chat_request_is_refused(speaker, body) -> None:
+async def test_what_is_no_chat_request_is_refused(speaker, body) -> None:
     """Before anything else happens."""
     with pytest.raises(InvalidRequest):
-        speaker.plan(Asked(read_head(with_key()), CALLER, body))
+        await speaker.plan(Asked(read_head(with_key()), CALLER, body))
 
 
-def test_a_reply_becomes_chunks(speaker) -> None:
+async def test_a_reply_becomes_chunks(speaker) -> None:
     """Events one by one or together, with the same id; `[DONE]` ends them."""
-    lane = plan(speaker, stream=True).lane()
+    lane = (await plan(speaker, stream=True)).lane()
     said = lane.feed(batch(CREATED)) + lane.feed(batch(DELTA, COMPLETED)) + lane.finish()
     chunks = [part.removeprefix(b"data: ") for part in said.split(b"\n\n") if part]
     assert chunks[-1] == b"[DONE]"
@@ -121,16 +123,16 @@ def test_a_reply_becomes_chunks(speaker) -> None:
     assert (text, decoded[0]["created"]) == ("hello", 1_700_000_000)
 
 
-def test_a_broken_stream_ends_with_an_error(speaker) -> None:
+async def test_a_broken_stream_ends_with_an_error(speaker) -> None:
     """And without `[DONE]`."""
-    said = plan(speaker, stream=True).lane().failed(GatewayError("no"))
+    said = (await plan(speaker, stream=True)).lane().failed(GatewayError("no"))
     assert msgspec.json.decode(said.removeprefix(b"data: "))["error"]["code"] == "internal_error"
     assert b"[DONE]" not in said
 
 
-def test_a_reply_becomes_one_completion(speaker) -> None:
+async def test_a_reply_becomes_one_completion(speaker) -> None:
     """For a caller that did not ask to stream."""
-    planned = plan(speaker)
+    planned = await plan(speaker)
     whole = planned.whole()
     whole.feed(batch(CREATED, DELTA, COMPLETED))
     answer = msgspec.json.decode(whole.body())
@@ -138,7 +140,7 @@ def test_a_reply_becomes_one_completion(speaker) -> None:
     assert answer["choices"][0]["message"]["content"] == "hello"
 
 
-def test_an_error_is_openais_object(speaker) -> None:
+async def test_an_error_is_openais_object(speaker) -> None:
     """All four keys."""
     error = msgspec.json.decode(speaker.error_body(GatewayError("no")))["error"]
     assert error == {

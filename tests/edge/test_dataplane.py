@@ -122,7 +122,7 @@ class Speaker:
         self.codex_route = codex_route
         self._error = error
 
-    def plan(self, asked: Asked) -> Plan:
+    async def plan(self, asked: Asked) -> Plan:
         """Return the plan."""
         if self._error is not None:
             raise self._error

@@ -16,6 +16,7 @@ from app.relay.reply import Batch
 from app.wire.sse import SseEvent
 from tests.edge.asgi import CALLER, Callers, with_key
 from tests.fakes.clock import FakeClock
+from tests.fakes.history import memory_history
 
 CREATED = b'{"type":"response.created","sequence_number":0,"response":{"id":"resp_1"}}'
 DELTA = b'{"type":"response.output_text.delta","sequence_number":7,"delta":"hello"}'
@@ -25,17 +26,20 @@ COMPLETED = (
 )
 
 
+HISTORY = memory_history()
+
+
 def speaker(*, codex_route: bool = False) -> ResponsesSpeaker:
     """Return a speaker with the built-in models."""
     guard = Guard(callers=Callers(), clock=FakeClock(), allow_anonymous=False)
-    return ResponsesSpeaker(models=Models(guard=guard), codex_route=codex_route)
+    return ResponsesSpeaker(models=Models(guard=guard), codex_route=codex_route, history=HISTORY)
 
 
-def plan(*headers: tuple[str, str], codex_route: bool = False, caller=CALLER, **fields):
+async def plan(*headers: tuple[str, str], codex_route: bool = False, caller=CALLER, **fields):
     """Return the plan of a Responses request."""
     body = msgspec.json.encode({"model": "gpt-5.5", "input": "hello"} | fields)
     asked = Asked(read_head(with_key(*headers)), caller, body, "c0de-1")
-    return speaker(codex_route=codex_route).plan(asked)
+    return await speaker(codex_route=codex_route).plan(asked)
 
 
 def batch(*events: bytes) -> Batch:
@@ -44,9 +48,9 @@ def batch(*events: bytes) -> Batch:
     return Batch(b"".join(event.raw for event in spelled), spelled)
 
 
-def test_a_request_becomes_a_call() -> None:
+async def test_a_request_becomes_a_call() -> None:
     """With the caller's session and cache key, which are nobody else's."""
-    planned = plan(("session_id", "s"), ("x-request-id", "mine"), prompt_cache_key="cache")
+    planned = await plan(("session_id", "s"), ("x-request-id", "mine"), prompt_cache_key="cache")
     call = planned.call
     body = msgspec.json.decode(call.body)
     assert (call.id, call.caller_id, call.dialect) == ("mine", CALLER.id, Dialect.RESPONSES)
@@ -57,67 +61,73 @@ def test_a_request_becomes_a_call() -> None:
     assert call.session_key
 
 
-def test_a_call_says_what_was_asked_for() -> None:
+async def test_a_call_says_what_was_asked_for() -> None:
     """For its accounts: the caller's words, and how long the answer may become."""
-    planned = plan(model="gpt-5.5-high", service_tier="priority", max_output_tokens=70, stream=True)
+    planned = await plan(
+        model="gpt-5.5-high", service_tier="priority", max_output_tokens=70, stream=True
+    )
     call = planned.call
     assert (call.uid, call.asked_model, call.model) == ("c0de-1", "gpt-5.5-high", "gpt-5.5")
     assert (call.stream, call.tier, planned.output_tokens_max) == (True, "priority", 70)
-    planned = plan(service_tier="fast", max_output_tokens=None)
+    planned = await plan(service_tier="fast", max_output_tokens=None)
     assert (planned.call.stream, planned.call.tier) == (False, "priority")
-    assert (planned.output_tokens_max, plan().call.tier) == (None, None)
+    assert (planned.output_tokens_max, (await plan()).call.tier) == (None, None)
 
 
-def test_encrypted_items_are_looked_up_under_the_callers_name() -> None:
+async def test_encrypted_items_are_looked_up_under_the_callers_name() -> None:
     """The account that made them is the one to ask."""
     item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"}
-    planned = plan(input=[item, {"role": "user", "content": "x"}], stream=True, codex_route=True)
+    planned = await plan(
+        input=[item, {"role": "user", "content": "x"}], stream=True, codex_route=True
+    )
     (key,) = planned.call.owner_keys
     assert key.startswith(f"{CALLER.id}:")
     assert (planned.stream, planned.call.codex_route) == (True, True)
 
 
-def test_a_compaction_binds_the_call() -> None:
+async def test_a_compaction_binds_the_call() -> None:
     """Reasoning beside it does not."""
     reasoning = {"type": "reasoning", "summary": [], "encrypted_content": "gAAAA"}
     compaction = {"type": "compaction", "encrypted_content": "gBBBB"}
-    call = plan(input=[compaction, reasoning, {"role": "user", "content": "x"}]).call
+    call = (await plan(input=[compaction, reasoning, {"role": "user", "content": "x"}])).call
     assert call.bound_keys == call.owner_keys[1:]
     assert len(call.owner_keys) == 2
-    assert plan().call.bound_keys == ()
+    assert (await plan()).call.bound_keys == ()
 
 
-def test_a_conversation_without_a_name_is_known_by_its_beginning() -> None:
+async def test_a_conversation_without_a_name_is_known_by_its_beginning() -> None:
     """A name that the caller gives counts more."""
     said = {"role": "user", "content": "hello"}
-    first = plan(input=[said]).call.session_key
-    second = plan(input=[said, {"role": "assistant", "content": "hi"}, said]).call.session_key
+    first = (await plan(input=[said])).call.session_key
+    second = (
+        await plan(input=[said, {"role": "assistant", "content": "hi"}, said])
+    ).call.session_key
     assert first is not None
     assert first == second
-    assert plan(input=[said], instructions="be brief").call.session_key != first
-    named = plan(input=[said], prompt_cache_key="cache").call.session_key
+    assert (await plan(input=[said], instructions="be brief")).call.session_key != first
+    named = (await plan(input=[said], prompt_cache_key="cache")).call.session_key
     assert named not in (None, first)
 
 
-def test_a_call_goes_where_its_callers_key_may_go() -> None:
+async def test_a_call_goes_where_its_callers_key_may_go() -> None:
     """To the accounts of its groups that carry its tags."""
     caller = structs.replace(CALLER, groups=("g1", "g2"), tags=("eu",))
-    call = plan(caller=caller).call
+    call = (await plan(caller=caller)).call
     assert (call.groups, call.tags) == (("g1", "g2"), ("eu",))
 
 
 @pytest.mark.parametrize("body", [
     b"", b"[]", b"{}", b'{"model":"gpt-5.5","model":"gpt-5.5","input":"x"}', b'{"model":"gpt-5.5"}',
 ])  # fmt: skip
-def test_what_is_no_request_is_refused(body) -> None:
+async def test_what_is_no_request_is_refused(body) -> None:
     """Before anything else happens."""
     with pytest.raises(InvalidRequest):
-        speaker().plan(Asked(read_head(with_key()), CALLER, body))
+        await speaker().plan(Asked(read_head(with_key()), CALLER, body))
 
 
-def test_a_reply_passes_through() -> None:
+async def test_a_reply_passes_through() -> None:
     """Byte for byte, with nothing after its terminal event."""
-    lane = plan(stream=True).lane()
+    lane = (await plan(stream=True)).lane()
     events = batch(CREATED, DELTA, COMPLETED)
     assert lane.feed(events) + lane.finish() == events.raw
 
@@ -129,9 +139,9 @@ OVERLOADED = (
 
 
 @pytest.mark.parametrize("codex_route", [True, False])
-def test_an_overload_after_content_does_not_end_a_codex_client(codex_route) -> None:
+async def test_an_overload_after_content_does_not_end_a_codex_client(codex_route) -> None:
     """It tries again after the code that it is told instead; nothing else differs."""
-    lane = plan(stream=True, codex_route=codex_route).lane()
+    lane = (await plan(stream=True, codex_route=codex_route)).lane()
     events = batch(DELTA, OVERLOADED)
     assert lane.feed(events) == events.raw.replace(b"server_is_overloaded", b"server_error")
 
@@ -142,9 +152,9 @@ def test_an_overload_after_content_does_not_end_a_codex_client(codex_route) -> N
     ([CREATED, DELTA], 8, "resp_1"),
     ([CREATED, b"no JSON"], 0, "resp_1"),
 ])  # fmt: skip
-def test_a_broken_stream_ends_with_the_next_event(before, number, id) -> None:
+async def test_a_broken_stream_ends_with_the_next_event(before, number, id) -> None:
     """Numbered and named as the stream was, as far as it is known."""
-    lane = plan(stream=True).lane()
+    lane = (await plan(stream=True)).lane()
     for data in before:
         lane.feed(batch(data))
     said = lane.failed(GatewayError("no"))
@@ -153,14 +163,14 @@ def test_a_broken_stream_ends_with_the_next_event(before, number, id) -> None:
     assert (event["sequence_number"], event["response"]["id"]) == (number, id)
 
 
-def test_a_reply_becomes_one_response() -> None:
+async def test_a_reply_becomes_one_response() -> None:
     """For a caller that did not ask to stream."""
-    whole = plan().whole()
+    whole = (await plan()).whole()
     whole.feed(batch(CREATED, DELTA, COMPLETED))
     assert msgspec.json.decode(whole.body())["id"] == "resp_1"
 
 
-def test_an_error_is_openais_object() -> None:
+async def test_an_error_is_openais_object() -> None:
     """All four keys."""
     error = msgspec.json.decode(speaker().error_body(GatewayError("no")))["error"]
     assert error.keys() == {"message", "type", "param", "code"}

@@ -67,11 +67,22 @@ def repaired(items: str | list[Known], *, lite: bool = False) -> list[Encodable]
     Raises:
         CallerError: An item refers to a response that isn't stored anywhere.
     """
-    if isinstance(items, str):
-        return [message("user", items)]
-    entries = [entry for item in items for entry in _entries(item, lite=lite)]
-    known = {(entry.type, entry.call_id) for entry in entries if entry.call_id}
-    return [value for entry in entries for value in _paired(entry, known)]
+    return repaired_parts(items, [], lite=lite)[0]
+
+
+def repaired_parts(
+    past: str | list[Known], new: list[Known], *, lite: bool = False
+) -> tuple[list[Encodable], list[Encodable]]:
+    """Return what two parts of one input become; calls and outputs pair across them.
+
+    Raises: as `repaired`.
+    """
+    if isinstance(past, str):
+        return [message("user", past)], []
+    parts = [[e for item in part for e in _entries(item, lite=lite)] for part in (past, new)]
+    known = {(entry.type, entry.call_id) for part in parts for entry in part if entry.call_id}
+    said, added = ([v for entry in part for v in _paired(entry, known)] for part in parts)
+    return said, added
 
 
 def message(role: str, text: str) -> dict[str, object]:

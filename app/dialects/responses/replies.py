@@ -9,8 +9,8 @@ response, so a non-streamed answer is what the streamed one ends with.
 Neither judges a failure: that is for who holds the lease.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 import msgspec
 from msgspec import Raw, Struct
@@ -60,19 +60,30 @@ class _Items:
             self.overflowing = True
             self._by_index.clear()
 
+    def items(self) -> list[bytes]:
+        """Return the items; none if there were too many to keep."""
+        return [self._by_index[index] for index in sorted(self._by_index)]
+
     def output(self) -> Raw | None:
         """Return the `output` that they make, or None if there is nothing to say."""
         if not self._by_index or self.overflowing:
             return None
-        items = (self._by_index[index] for index in sorted(self._by_index))
-        return Raw(b"[" + b",".join(items) + b"]")
+        return Raw(b"[" + b",".join(self.items()) + b"]")
+
+
+Note: TypeAlias = Callable[[str, list[bytes]], None]
+"""Is told the id and the output items of a response that has come to its end."""
 
 
 class ResponsesStream:
-    """The pass-through lane of one reply. Owns nothing but the items it has seen."""
+    """The pass-through lane of one reply. Owns nothing but the items it has seen.
 
-    def __init__(self, *, codex_route: bool) -> None:
+    `note` is told of the response when it is there, before its last event goes out.
+    """
+
+    def __init__(self, *, codex_route: bool, note: Note | None = None) -> None:
         self._codex_route = codex_route
+        self._note = note
         self._items = _Items(bytes_max=STREAM_ITEMS_BYTES_MAX)
 
     def feed(self, raw: bytes, events: Sequence[SseEvent]) -> bytes:
@@ -81,6 +92,9 @@ class ResponsesStream:
         `raw` must be the concatenation of the events' own bytes.
         """
         if self._codex_route:
+            if self._note is not None:
+                for event in events:
+                    self._overheard(event.data)
             return raw
         pieces = [self._passed(event) for event in events]
         if all(piece is event.raw for piece, event in zip(pieces, events, strict=True)):
@@ -97,10 +111,23 @@ class ResponsesStream:
                 return self._completed(event)
         return event.raw
 
+    def _overheard(self, data: bytes) -> None:
+        """Take note of an event that goes out as it came."""
+        match classify(data):
+            case Kind.ITEM_DONE:
+                self._items.add(data)
+            case Kind.COMPLETED | Kind.INCOMPLETE:
+                self._tell(_object(_members(data).get("response")))
+
+    def _tell(self, response: dict[str, Raw]) -> None:
+        if self._note is not None and not self._items.overflowing:
+            _tell(self._note, response, self._items)
+
     def _completed(self, event: SseEvent) -> bytes:
         output = self._items.output()
         members = _members(event.data)
         response = _object(members.get("response"))
+        self._tell(response)
         if output is None or not response or response.get("output") not in _EMPTY:
             return event.raw
         response["output"] = output
@@ -110,9 +137,13 @@ class ResponsesStream:
 
 
 class ResponsesFold:
-    """The whole reply as one answer. Feed it every event, then take `body` once."""
+    """The whole reply as one answer. Feed it every event, then take `body` once.
 
-    def __init__(self) -> None:
+    `note` is told of the response when its body is taken.
+    """
+
+    def __init__(self, *, note: Note | None = None) -> None:
+        self._note = note
         self._items = _Items(bytes_max=FOLD_ITEMS_BYTES_MAX)
         self._terminal: bytes | None = None
         self._failure: bytes | None = None
@@ -151,10 +182,23 @@ class ResponsesFold:
         response = _object(_members(self._terminal or b"{}").get("response"))
         if not response:
             raise StreamIncomplete("The upstream's stream ended without its terminal event.")
+        if self._note is not None:
+            _tell(self._note, response, self._items)
         answer: dict[str, object] = {**response, "usage": _usage(response.get("usage"))}
         if response.get("output") in _EMPTY:
             answer["output"] = self._items.output() or []
         return msgspec.json.encode(answer)
+
+
+def _tell(note: Note, response: Mapping[str, Raw], streamed: _Items) -> None:
+    """Tell of a response that has an id: the items that it has itself, else the streamed ones."""
+    try:
+        named = msgspec.json.decode(response.get("id", b"null"))
+        told = msgspec.json.decode(response.get("output", b"null"), type=list[Raw] | None)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return
+    if isinstance(named, str) and named:
+        note(named, [bytes(item) for item in told] if told else streamed.items())
 
 
 def _members(data: bytes) -> dict[str, Raw]:

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct
 
 from app.dialects.responses import options
-from app.dialects.responses.items import Encodable, message, repaired, says_json
+from app.dialects.responses.items import Encodable, message, repaired_parts, says_json
 from app.dialects.responses.lite import is_lite, to_lite
 from app.dialects.responses.schema import (
     ABSENT,
@@ -88,6 +88,13 @@ class Wanted(Struct, frozen=True, kw_only=True):
     """The prompt cache key to send instead of the caller's own."""
 
 
+class Sent(Struct, frozen=True):
+    """What goes upstream: the whole request, and the same with its newest items only."""
+
+    body: bytes
+    delta: bytes | None = None
+
+
 def to_upstream(body: bytes, peek: Peek, wanted: Wanted) -> bytes:
     """Return `body` as the backend takes it; `body` itself if it is right already.
 
@@ -98,33 +105,63 @@ def to_upstream(body: bytes, peek: Peek, wanted: Wanted) -> bytes:
         InvalidRequest: A known field has a wrong type, range or word, or asks for what can't be.
         CallerError: The request continues a response that isn't stored anywhere.
     """
+    return _sent(body, peek, wanted, None).body
+
+
+def to_upstream_with_delta(body: bytes, peek: Peek, wanted: Wanted, *, new: int | None) -> Sent:
+    """Return also what is left of it if the upstream knows all but the last `new` items.
+
+    None means that it knows none of them, so nothing is left out.
+
+    Raises: as `to_upstream`.
+    """
+    return _sent(body, peek, wanted, new)
+
+
+def _sent(body: bytes, peek: Peek, wanted: Wanted, new: int | None) -> Sent:
     request = _checked(body, peek)
     if request.input == ABSENT:
         raise missing_field("input")
     items = items_of(request.input)
     changes = _forced(peek, wanted.upstream_model)
     lite = wanted.lite
-    if wanted.codex_client and not isinstance(items, str):
-        sent: list[Encodable] = [item.raw for item in items]
-    else:
-        sent = repaired(items, lite=bool(lite))
+    sent, added = _items(items, new, wanted)
     if not wanted.codex_client:
         changes |= options.changed(peek.fields, request, efforts=wanted.efforts)
         if options.json_mode(request) and not says_json(items):
             sent.insert(0, message("developer", "Answer in JSON."))
-    if lite and not is_lite(sent):
-        changes |= to_lite({**peek.fields, **changes}, sent, request.instructions)
+    everything = [*sent, *added]
+    becomes_lite = bool(lite) and not is_lite(everything)
+    if becomes_lite:
+        changes |= to_lite({**peek.fields, **changes}, everything, request.instructions)
     else:
-        changes["input"] = request.input if _untouched(sent, items) else sent
+        changes["input"] = request.input if _untouched(everything, items) else everything
         if request.instructions is None:
-            changes["instructions"] = UNSET if is_lite(sent) else Raw(b'""')
+            changes["instructions"] = UNSET if is_lite(everything) else Raw(b'""')
     if wanted.cache_key is not None:
         changes["prompt_cache_key"] = Raw(msgspec.json.encode(wanted.cache_key))
     effort = wanted.effort
     if effort is not None and peek.effort is None and request.reasoning_effort is None:
         reasoning = {**peek.fields, **changes}.get("reasoning")
         changes["reasoning"] = options.named_effort(reasoning, effort, efforts=wanted.efforts)
-    return _encoded(body, peek.fields, changes)
+    whole = _encoded(body, peek.fields, changes)
+    # What is said in Lite form has its tools in the input, where a change of them would be missed.
+    if new is None or becomes_lite:
+        return Sent(whole)
+    return Sent(whole, _encoded(body, peek.fields, changes | {"input": added}))
+
+
+def _items(
+    items: str | list[Known], new: int | None, wanted: Wanted
+) -> tuple[list[Encodable], list[Encodable]]:
+    """Return the items as they are sent: those of before, and the `new` ones."""
+    if isinstance(items, str):
+        return repaired_parts(items, [])
+    cut = len(items) - (new or 0)
+    past, latest = items[:cut], items[cut:]
+    if not wanted.codex_client:
+        return repaired_parts(past, latest, lite=bool(wanted.lite))
+    return [item.raw for item in past], [item.raw for item in latest]
 
 
 def _untouched(sent: list[Encodable], items: str | list[Known]) -> bool:
