@@ -16,7 +16,11 @@ class AccountKind(StrEnum):
     """Which protocol and which rules an account's upstream has."""
 
     CODEX = "codex"
+    """A ChatGPT login at the Codex backend."""
     OPENAI = "openai"
+    """A key of OpenAI's platform, or of a server that speaks Responses as it does."""
+    COMPATIBLE = "compatible"
+    """A server that speaks OpenAI's Chat Completions and no Responses."""
 
 
 class Secret:

@@ -5,6 +5,8 @@ from enum import StrEnum
 from msgspec import Struct
 
 from app.domain.caller import KeyId
+from app.domain.needs import NOTHING, Need
+from app.domain.operation import Operation
 
 
 class Dialect(StrEnum):
@@ -56,3 +58,10 @@ class Call(Struct, frozen=True):
     delta: bytes | None = None
     """The same request with only what is said after that response. An upstream that still holds the
     response may be sent this with `previous_response_id` in place of `body`."""
+    operation: Operation = Operation.RESPONSE
+    """What is asked of the upstream."""
+    needs: frozenset[Need] = NOTHING
+    """What not every kind of upstream can do."""
+    tuning: bytes = b""
+    """A JSON object of what the caller asked for and the Codex backend refuses (sampling, limits),
+    under its Responses name where it has one, else its Chat name; other kinds heed it."""

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from math import ceil
-from typing import Final, Protocol, cast
+from typing import Final, NoReturn, Protocol, cast
 
 from litestar.types import HTTPScope, Receive, Scope, Send
 from msgspec import Struct, structs
@@ -23,6 +23,7 @@ from app.edge.streaming import CLOSE, Downstream, Headers, Pace
 from app.edge.till import Till
 from app.errors import GatewayError, MethodNotAllowed, UpstreamError, UpstreamRefused
 from app.ports import CallObserver, Clock
+from app.relay.document import UsageOf
 from app.relay.relay import Relay
 from app.relay.reply import Batch, Reply
 from app.usage.accountant import Ended
@@ -67,15 +68,30 @@ class WholeReply(Protocol):
         """Return the whole answer."""
 
 
+class DocumentForm(Struct, frozen=True):
+    """How an upstream's answer that is one JSON document becomes the caller's."""
+
+    usage: UsageOf
+    """What it says of usage."""
+    body: Callable[[bytes], bytes]
+    """From the upstream's document to the caller's."""
+
+
+def no_events() -> NoReturn:
+    """Stand in for a lane where the answer is a document."""
+    raise AssertionError("this answer is no stream of events")
+
+
 class Plan(Struct):
-    """What a request comes down to."""
+    """What a request comes down to: `lane` and `whole` for events, `document` for a document."""
 
     call: Call
     stream: bool
-    lane: Callable[[], Lane]
-    whole: Callable[[], WholeReply]
+    lane: Callable[[], Lane] = no_events
+    whole: Callable[[], WholeReply] = no_events
     output_tokens_max: int | None = None
     """How long an answer the caller has asked for at most; not every upstream heeds it."""
+    document: DocumentForm | None = None
 
 
 class Asked(Struct, frozen=True):
@@ -225,7 +241,10 @@ class DataPlane:
             self._till.reserve(run.ticket, plan.call, plan.output_tokens_max)
             self._tell_limits(run)
             run.downstream.watch()
-            if plan.stream:
+            if plan.document is not None:
+                found = await self._relay.document(plan.call, plan.document.usage)
+                await run.downstream.answer(200, [JSON], plan.document.body(found.body))
+            elif plan.stream:
                 await self._stream(plan, run, place)
             else:
                 reply = await self._relay.whole(plan.call, plan.whole)

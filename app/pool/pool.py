@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from app.domain.account import Account, AccountId
 from app.domain.call import Call
+from app.domain.needs import Need
 from app.domain.outcome import Outcome, Succeeded
 from app.domain.quota import MAIN_FAMILY, QuotaView
 from app.pool import concurrency, health, lessons, quota
@@ -25,7 +26,7 @@ from app.pool.pausing import Families, lift, pause, pause_anew
 from app.pool.policy import Policy
 from app.pool.runway import Runways
 from app.pool.shelf import Place, Stance
-from app.pool.shelves import Demand, Shelves
+from app.pool.shelves import Demand, Shelves, Wanted, wanted_by
 from app.pool.state import AccountState, Health
 
 _SERVING: Final = (Health.READY, Health.PROBING)
@@ -110,7 +111,7 @@ class AccountPool:
         shelves = self._shelves
         if now >= shelves.soonest:
             shelves.wake(now=now)
-        demand = shelves.demand(call.model, call.groups, call.tags, now=now)
+        demand = shelves.demand(wanted_by(call), now=now)
         if only is not None:
             if self._can(only, demand, excluding):
                 return self._take(shelves.places[only], call, "only", now)
@@ -137,7 +138,7 @@ class AccountPool:
 
         A storm of calls that all find nobody costs no walk over the accounts for each.
         """
-        demand = self._demand(call.model, call.groups, call.tags, now)
+        demand = self._demand(wanted_by(call), now)
         if only is None:
             at, busy = self._shelves.prospect(demand, excluding=excluding)
             return NotBefore(at, busy)
@@ -275,11 +276,13 @@ class AccountPool:
         self._shelves.wake(now=now)
         return self._shelves.has_room
 
-    def can_take(
-        self, model: str, groups: tuple[str, ...], tags: tuple[str, ...], *, now: float
-    ) -> bool:
+    def can_take(self, wanted: Wanted, *, now: float) -> bool:
         """Tell whether some account can take such a call now."""
-        return self._shelves.can_take(self._demand(model, groups, tags, now))
+        return self._shelves.can_take(self._demand(wanted, now))
+
+    def able(self, needs: frozenset[Need]) -> bool:
+        """Tell whether any account is of a kind that can do this; True if there is none at all."""
+        return self._shelves.able(needs)
 
     def account(self, account_id: AccountId) -> Account | None:
         """Return the account as it is known now."""
@@ -311,12 +314,10 @@ class AccountPool:
         """How many leases are out."""
         return len(self._leased)
 
-    def _demand(
-        self, model: str, groups: tuple[str, ...], tags: tuple[str, ...], now: float
-    ) -> Demand:
+    def _demand(self, wanted: Wanted, now: float) -> Demand:
         if now >= self._shelves.soonest:
             self._shelves.wake(now=now)
-        return self._shelves.demand(model, groups, tags, now=now)
+        return self._shelves.demand(wanted, now=now)
 
     def _bound(
         self,

@@ -16,6 +16,7 @@ from enum import Enum, auto
 from typing import Final
 
 from app.domain.account import Account, AccountId
+from app.domain.needs import NOTHING, Need, able
 from app.pool.alarms import Alarms
 from app.pool.orders import Order
 from app.pool.policy import Policy
@@ -109,12 +110,18 @@ class Shelf:
         self._kept: dict[tuple[str, frozenset[AccountId]], float | None] = {}
 
     def fits(
-        self, policy: Policy, model: str, groups: tuple[str, ...], tags: tuple[str, ...]
+        self,
+        policy: Policy,
+        model: str,
+        groups: tuple[str, ...],
+        tags: tuple[str, ...],
+        needs: frozenset[Need] = NOTHING,
     ) -> bool:
         """Tell whether accounts from here may serve such a call at all."""
         return (
             (not groups or not self._groups.isdisjoint(groups))
             and self._tags.issuperset(tags)
+            and able(self.sample.kind, needs)
             and policy.entitled(self.sample, model)
         )
 

@@ -10,9 +10,11 @@ from itertools import groupby
 from math import inf
 from operator import attrgetter
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from app.domain.account import Account, AccountId, AccountKind
+from app.domain.call import Call
+from app.domain.needs import NOTHING, Need, able
 from app.pool import health, quota
 from app.pool.alarms import Alarms
 from app.pool.orders import Order
@@ -29,8 +31,21 @@ Prospect = tuple[float | None, bool]
 _Class = tuple[
     int, AccountKind, str | None, frozenset[str], frozenset[str], frozenset[str]
 ]  # fmt: skip
-_Wanted = tuple[str, tuple[str, ...], tuple[str, ...]]
 _PRIORITY: Final = attrgetter("priority")
+
+
+class Wanted(NamedTuple):
+    """What a call asks of an account."""
+
+    model: str
+    groups: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    needs: frozenset[Need] = NOTHING
+
+
+def wanted_by(call: Call) -> Wanted:
+    """Return what `call` asks of an account."""
+    return Wanted(call.model, call.groups, call.tags, call.needs)
 
 
 class Tier:
@@ -89,7 +104,7 @@ class Shelves:
         self.timed = self._chooser.timed
         """What the upstream says of quota windows changes who is the best."""
         self._shelves: dict[_Class, Shelf] = {}
-        self._demands: dict[_Wanted, Demand] = {}
+        self._demands: dict[Wanted, Demand] = {}
         self._prospects: dict[tuple[Demand, frozenset[AccountId]], Prospect] = {}
         self._rests: Alarms[AccountId] = Alarms()
         self._model_rests: Alarms[tuple[AccountId, str]] = Alarms()
@@ -182,22 +197,24 @@ class Shelves:
         """Whether any account at all stands."""
         return any(len(shelf.order) for shelf in self._shelves.values())
 
-    def demand(
-        self, model: str, groups: tuple[str, ...], tags: tuple[str, ...], *, now: float
-    ) -> Demand:
+    def able(self, needs: frozenset[Need]) -> bool:
+        """Tell whether any account is of a kind that can do this; True if there is none at all."""
+        kinds = {shelf.sample.kind for shelf in self._shelves.values()}
+        return not kinds or any(able(kind, needs) for kind in kinds)
+
+    def demand(self, wanted: Wanted, *, now: float) -> Demand:
         """Return the shelves whose accounts may serve such calls at all."""
-        wanted = (model, groups, tags)
         found = self._demands.get(wanted)
         if found is not None:
             return found
-        if not self._tags.issuperset(tags):
-            self.rebuild(self.policy, now=now, tags=self._tags.union(tags))
+        if not self._tags.issuperset(wanted.tags):
+            self.rebuild(self.policy, now=now, tags=self._tags.union(wanted.tags))
         if len(self._demands) >= DEMANDS_MAX:
             self._demands.clear()
             self._prospects.clear()
         shelves = self._shelves.values()
-        fitting = [shelf for shelf in shelves if shelf.fits(self.policy, model, groups, tags)]
-        found = self._demands[wanted] = Demand(model, fitting)
+        fitting = [shelf for shelf in shelves if shelf.fits(self.policy, *wanted)]
+        found = self._demands[wanted] = Demand(wanted.model, fitting)
         return found
 
     def choose(

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from app.domain.account import AccountId
 from app.domain.call import Call
+from app.domain.needs import NOTHING, Need, able
 from app.domain.quota import MAIN_FAMILY
 from app.domain.runtime import Strategy
 from app.pool import quota, selection
@@ -35,6 +36,8 @@ class Why(StrEnum):
     """What the call holds can only be read by another account."""
     BANNED = "banned"
     EXPIRED = "expired"
+    KIND = "kind"
+    """Upstreams of its kind can't do what the call needs."""
     MODEL = "model"
     """The operator's list of models for it has not this one."""
     PLAN = "plan"
@@ -111,11 +114,12 @@ class Asked(Struct, frozen=True):
     tags: tuple[str, ...]
     excluding: frozenset[AccountId]
     only: AccountId | None
+    needs: frozenset[Need] = NOTHING
 
 
 def asked(call: Call, *, excluding: frozenset[AccountId], only: AccountId | None) -> Asked:
     """Return what `call` asks for."""
-    return Asked(call.model, call.groups, call.tags, excluding, only)
+    return Asked(call.model, call.groups, call.tags, excluding, only, call.needs)
 
 
 def survey(pool: Surveyed, wanted: Asked, *, now: float, leased: AccountId | None = None) -> Survey:
@@ -182,6 +186,8 @@ def _closed(state: AccountState, wanted: Asked) -> Why | None:
 def _unsuited(state: AccountState, wanted: Asked, policy: Policy) -> Why | None:
     """Return why the account is not of the kind that the call asks for."""
     account = state.account
+    if not able(account.kind, wanted.needs):
+        return Why.KIND
     if not policy.entitled(account, wanted.model):
         return Why.MODEL if account.models else Why.PLAN
     if wanted.groups and not any(name in account.groups for name in wanted.groups):

@@ -15,6 +15,7 @@ from app.domain.outcome import Abandoned, Outcome
 from app.errors import CapacityError
 from app.pool.explanation import Explanations
 from app.pool.pool import AccountPool, Lease, NotBefore
+from app.pool.shelves import Wanted
 from app.ports import Clock
 from app.relay.line import Demand, Line, Queue, Waiter
 
@@ -86,7 +87,7 @@ class Admission:
         if avoiding and not isinstance(found, Lease):
             found = self._pool.lease(call, excluding=excluding, only=only, now=now)
         if not isinstance(found, Lease):
-            demand = Demand(call.model, call.groups, call.tags, only)
+            demand = Demand(call.model, call.groups, call.tags, only, call.needs)
             deadline = self._clock.monotonic() + self._queue_wait_s - waited_s
             future: asyncio.Future[Lease] = asyncio.get_running_loop().create_future()
             waiter = Waiter(call, demand, excluding, deadline, future)
@@ -143,7 +144,8 @@ class Admission:
     def _serve(self, queue: Queue, now: float) -> bool:
         """Lease an account to the first of a queue that can use one; False if nobody can."""
         pool, demand = self._pool, queue.demand
-        if not pool.can_take(demand.model, demand.groups, demand.tags, now=now):
+        wanted = Wanted(demand.model, demand.groups, demand.tags, demand.needs)
+        if not pool.can_take(wanted, now=now):
             return False
         for waiter in queue.candidates():
             found = pool.lease(waiter.call, excluding=waiter.excluding, only=demand.only, now=now)

@@ -1,10 +1,10 @@
 """Who stands in line for an account, and whose turn it is.
 
-Calls that ask for the same (model, groups, tags, one account) stand in one queue. In a queue the
-callers' keys take turns, one call each, and the calls of a key go in the order in which they came:
-whoever has 500 calls waiting delays another key's first call by one turn. A call that has been
-leased before and comes back, because its account failed it, goes before its key's fresh ones; as
-it may not go to just any account, it holds up nobody who can.
+Calls that ask for the same (model, groups, tags, needs, one account) stand in one queue. In a queue
+the callers' keys take turns, one call each, and the calls of a key go in the order in which they
+came: whoever has 500 calls waiting delays another key's first call by one turn. A call that has
+been leased before and comes back, because its account failed it, goes before its key's fresh ones;
+as it may not go to just any account, it holds up nobody who can.
 
 Nothing here looks at a clock or leases anything: that is for `admission`. Each step costs O(1), or
 O(log n) in the number of calls in line.
@@ -22,6 +22,7 @@ from msgspec import Struct, field
 from app.domain.account import AccountId
 from app.domain.call import Call
 from app.domain.caller import KeyId
+from app.domain.needs import NOTHING, Need
 from app.pool.pool import Lease
 
 KEY_PLACES_MIN: Final = 10
@@ -38,6 +39,7 @@ class Demand(Struct, frozen=True):
     groups: tuple[str, ...]
     tags: tuple[str, ...]
     only: AccountId | None = None
+    needs: frozenset[Need] = NOTHING
 
 
 class Waiter(Struct, eq=False):

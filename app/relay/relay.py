@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from app.domain.account import Account, AccountId
 from app.domain.call import Call
+from app.domain.needs import said
 from app.domain.outcome import (
     Abandoned,
     Broken,
@@ -24,7 +25,13 @@ from app.domain.outcome import (
     Succeeded,
     Unreachable,
 )
-from app.errors import CapacityError, GatewayError, UpstreamProtocolError, UpstreamRefused
+from app.errors import (
+    CapacityError,
+    GatewayError,
+    NotSupportedByUpstream,
+    UpstreamProtocolError,
+    UpstreamRefused,
+)
 from app.pool.pool import AccountPool, Lease
 from app.ports import Clock, Observer, Upstream, UpstreamFailure, UpstreamReply
 from app.relay.admission import Admission
@@ -32,6 +39,8 @@ from app.relay.attempt import Attempt, Desk
 from app.relay.budget import RETRIES_MIN, RetryBudget
 from app.relay.deadline import Deadline
 from app.relay.diagnosis import diagnose, read
+from app.relay.document import Document, UsageOf
+from app.relay.heads import no_document, no_stream
 from app.relay.ownership import bound_to, unavailable, unsealed
 from app.relay.reply import Batch, Reply, Terms
 from app.relay.verdict import GiveUp, Renew, Strip, TryAgain, TryAnother, judge, last_word
@@ -59,8 +68,19 @@ class Fold(Protocol):
         """Take the next events."""
 
 
+class Receipt(Protocol):
+    """A reply whose head said 200, in one of its forms."""
+
+    async def begin(self, deadline: Deadline) -> Outcome | None:
+        """Return None once an answer is there, or what went wrong before it."""
+
+    async def close(self) -> None:
+        """Let go of the upstream."""
+
+
 T = TypeVar("T")
 F = TypeVar("F", bound=Fold)
+R = TypeVar("R", bound="Receipt")
 Make = Callable[[Attempt], Awaitable[T | Outcome]]
 RenewAccount = Callable[[AccountId, int], Awaitable[Account | None]]
 
@@ -112,6 +132,25 @@ class Relay:
 
         return await self._try(call, attempt)
 
+    async def document(self, call: Call, usage_of: UsageOf) -> Document:
+        """Return an answer that is one JSON document; nothing has to be done after that.
+
+        `usage_of` tells what the document says of usage.
+
+        Raises: as `open`.
+        """
+
+        def form(upstream: UpstreamReply, attempt: Attempt) -> Document:
+            return Document(upstream, attempt=attempt, terms=self._terms(), usage_of=usage_of)
+
+        async def attempt(attempt: Attempt) -> Document | Outcome:
+            reply = await self._receive(attempt, form, no_document)
+            if isinstance(reply, Document):
+                await reply.close()
+            return reply
+
+        return await self._try(call, attempt)
+
     async def _try(self, call: Call, make: Make[T]) -> T:
         """THE loop: make attempts until one succeeds or the verdict is to give up."""
         self._budget.count(self._clock.monotonic())
@@ -140,7 +179,7 @@ class Relay:
             )
         except CapacityError as error:
             waited_s = self._clock.monotonic() - asked_at
-            last = self._refusal_of(error, search)
+            last = self._refusal_of(error, call, search)
             self._desk.observer.refused(call, last.code, waited_s)
             raise last from None
         waited_s = self._clock.monotonic() - asked_at
@@ -148,9 +187,12 @@ class Relay:
         self._desk.observer.leased(call, lease.reason, waited_s)
         return lease
 
-    def _refusal_of(self, error: CapacityError, search: "_Search") -> GatewayError:
+    def _refusal_of(self, error: CapacityError, call: Call, search: "_Search") -> GatewayError:
         """Return how the call is told that it gets no account."""
         last_word = search.last_word
+        if error.code == "pool_empty" and not self._desk.pool.able(call.needs):
+            words = f"No configured upstream is of a kind that can do this: {said(call.needs)}."
+            return NotSupportedByUpstream(words)
         if search.only is not None and error.code != "pool_busy":
             return last_word if isinstance(last_word, UpstreamRefused) else unavailable(error)
         # Every account was tried and failed: how they failed says more than that none is left.
@@ -198,9 +240,18 @@ class Relay:
         return call
 
     async def _begin(self, attempt: Attempt) -> Reply | Outcome:
-        """Make one attempt; an outcome means that it is over and its lease settled."""
+        """Make one attempt at a stream; an outcome means that it is over, its lease settled."""
+        return await self._receive(attempt, self._reply, no_stream)
+
+    async def _receive(
+        self,
+        attempt: Attempt,
+        form: Callable[[UpstreamReply, Attempt], R],
+        fits: Callable[[UpstreamReply], str | None],
+    ) -> R | Outcome:
+        """Make one attempt and take in its reply in this form, if it `fits`."""
         upstream: UpstreamReply | None = None
-        reply: Reply | None = None
+        reply: R | None = None
         outcome: Outcome
         try:
             with Deadline(self.settings.first_event_timeout_s) as deadline:
@@ -209,11 +260,11 @@ class Relay:
                 attempt.hear(upstream.headers)
                 if upstream.status != 200:
                     outcome = await self._refusal(upstream, attempt)
-                elif not _is_stream(upstream):
-                    outcome = Unreachable("the reply is no event stream")
+                elif unfit := fits(upstream):
+                    outcome = Unreachable(unfit)
                 else:
                     attempt.streams(upstream.headers)
-                    reply = self._reply(upstream, attempt)
+                    reply = form(upstream, attempt)
                     failed = await reply.begin(deadline)
                     if failed is None:
                         return reply
@@ -251,10 +302,17 @@ class Relay:
         assert reply.outcome is not None  # noqa: S101 - `close` has settled it
         return reply.outcome
 
-    def _reply(self, upstream: UpstreamReply, attempt: Attempt) -> Reply:
+    def _terms(self) -> Terms:
         settings = self.settings
-        terms = Terms(settings.prelude_bytes_max, settings.event_bytes_max, settings.idle_timeout_s)
-        return Reply(upstream, attempt=attempt, terms=terms, clock=self._clock)
+        return Terms(
+            settings.prelude_bytes_max,
+            settings.event_bytes_max,
+            settings.idle_timeout_s,
+            settings.reply_bytes_max,
+        )
+
+    def _reply(self, upstream: UpstreamReply, attempt: Attempt) -> Reply:
+        return Reply(upstream, attempt=attempt, terms=self._terms(), clock=self._clock)
 
     async def _refusal(self, upstream: UpstreamReply, attempt: Attempt) -> Outcome:
         """Read an error reply as far as it matters, and judge it."""
@@ -293,16 +351,6 @@ class _Search(Struct):
     last_word: GatewayError | None = None
 
 
-def _is_stream(upstream: UpstreamReply) -> bool:
-    """Tell whether a 200 is an event stream and not a page or a document in its place."""
-    for name, value in upstream.headers:
-        if name == "content-type" and not value.lower().startswith("text/event-stream"):
-            return False
-        if name == "content-encoding" and value.lower() != "identity":
-            return False
-    return True
-
-
 def _of_transport(failure: UpstreamFailure) -> Outcome:
     if failure.route:
         return Unreachable(failure.reason)
@@ -317,7 +365,7 @@ async def _next(reply: Reply) -> Batch | None:
         return None
 
 
-async def _drop(reply: Reply | None, upstream: UpstreamReply | None) -> None:
+async def _drop(reply: Receipt | None, upstream: UpstreamReply | None) -> None:
     if reply is not None:
         await reply.close()
     elif upstream is not None:

@@ -46,6 +46,7 @@ class Terms(Struct, frozen=True):
     prelude_bytes_max: int
     event_bytes_max: int
     idle_timeout_s: float
+    document_bytes_max: int = 0
 
 
 class Reply:

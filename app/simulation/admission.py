@@ -13,6 +13,7 @@ from typing import Final, cast
 from app.domain.account import AccountId
 from app.errors import CapacityError
 from app.pool.pool import AccountPool, Lease, NotBefore
+from app.pool.shelves import Wanted
 from app.relay.admission import REVIEW_S, WAKE_SLACK_S
 from app.relay.line import Demand, Line, Queue, Waiter
 from app.simulation.plan import Gateway
@@ -104,7 +105,7 @@ class Admission:
             self._refused(trip, error)
             return
         call = trip.call
-        demand = Demand(call.model, call.groups, call.tags, trip.only)
+        demand = Demand(call.model, call.groups, call.tags, trip.only, call.needs)
         place = cast(Future[Lease], _Place())
         waiter = Waiter(call, demand, trip.excluding, deadline, place)
         queue = self._line.join(waiter)
@@ -143,7 +144,8 @@ class Admission:
 
     def _serve(self, queue: Queue, now: float) -> bool:
         pool, demand = self._pool, queue.demand
-        if not pool.can_take(demand.model, demand.groups, demand.tags, now=now):
+        wanted = Wanted(demand.model, demand.groups, demand.tags, demand.needs)
+        if not pool.can_take(wanted, now=now):
             return False
         for waiter in queue.candidates():
             found = pool.lease(waiter.call, excluding=waiter.excluding, now=now, only=demand.only)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -13,7 +14,15 @@ from app.domain.call import Call, Dialect
 from app.domain.caller import Allowance, Caller, KeyId
 from app.domain.ledger import Answered
 from app.domain.price import Price
-from app.edge.dataplane import Asked, Bounds, DataPlane, Plan, error_headers
+from app.edge.dataplane import (
+    Asked,
+    Bounds,
+    DataPlane,
+    DocumentForm,
+    Plan,
+    error_headers,
+    no_events,
+)
 from app.edge.guards import Guard
 from app.edge.inflight import InFlight
 from app.edge.streaming import Pace
@@ -617,3 +626,24 @@ async def test_a_call_is_a_line_for_who_asks_for_details(caplog) -> None:
 def test_a_key_never_reaches_an_answer() -> None:
     """Nor does the test's own one."""
     assert KEY not in str(error_headers(GatewayError(KEY)))
+
+
+async def test_an_answer_that_is_a_document_becomes_the_callers_own_form():
+    """Neither a lane nor a fold is asked; the relay is told how to read the usage."""
+
+    class Documents(Relay):
+        async def document(self, call: Call, usage_of: Any) -> Any:
+            self.calls.append(call)
+            assert usage_of(b"[]") is None
+            return SimpleNamespace(body=b"[1]")
+
+    class Plans(Speaker):
+        async def plan(self, asked: Asked) -> Plan:
+            form = DocumentForm(usage=lambda _: None, body=lambda body: body + b"\n")
+            return Plan((await super().plan(asked)).call, stream=False, document=form)
+
+    scene = Scene(Documents(), Plans())
+    server = await scene.ask(with_key(), Server(b"whole"))
+    assert (server.status, server.body) == (200, b"[1]\n")
+    with pytest.raises(AssertionError):
+        no_events()

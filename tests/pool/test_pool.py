@@ -20,6 +20,7 @@ from app.pool.affinity import AffinityTable
 from app.pool.policy import Policy
 from app.pool.pool import AccountPool, Lease, NotBefore
 from app.pool.quota import RESET_SLACK_S
+from app.pool.shelves import Wanted
 from app.pool.state import AccountState, Health
 from tests.fakes.accounts import account, call
 
@@ -678,17 +679,17 @@ def test_the_operator_can_have_an_account_forget_its_rests():
 def test_whether_a_call_could_be_taken_is_known_without_taking_it():
     """By what it asks for."""
     pool = pool_of(account("a", groups=("g",), models=("m1",), concurrency_max=1))
-    assert pool.can_take("m1", (), (), now=NOW)
-    assert pool.can_take("m1", ("g",), (), now=NOW)
-    assert not pool.can_take("m1", ("h",), (), now=NOW)
-    assert not pool.can_take("m2", (), (), now=NOW)
+    assert pool.can_take(Wanted("m1"), now=NOW)
+    assert pool.can_take(Wanted("m1", ("g",)), now=NOW)
+    assert not pool.can_take(Wanted("m1", ("h",)), now=NOW)
+    assert not pool.can_take(Wanted("m2"), now=NOW)
     pool.settle(lease(pool), LIMIT, now=NOW)
-    assert not pool.can_take("m1", (), (), now=NOW)
+    assert not pool.can_take(Wanted("m1"), now=NOW)
     until = state_of(pool).ready_at
-    assert not pool.can_take("m1", (), (), now=until - 0.001)
-    assert pool.can_take("m1", (), (), now=until)
+    assert not pool.can_take(Wanted("m1"), now=until - 0.001)
+    assert pool.can_take(Wanted("m1"), now=until)
     lease(pool, now=3_000.0)
-    assert not pool.can_take("m1", (), (), now=3_000.0)
+    assert not pool.can_take(Wanted("m1"), now=3_000.0)
 
 
 def test_accounts_are_filled_in_the_order_of_the_store():

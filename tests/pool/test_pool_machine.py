@@ -31,6 +31,7 @@ from app.pool.orders import Ranking
 from app.pool.policy import Policy
 from app.pool.pool import AccountPool, Lease, NotBefore
 from app.pool.shelf import Place, Stance
+from app.pool.shelves import Wanted
 from app.pool.state import AccountState, Health
 from tests.fakes.accounts import account, call
 
@@ -285,7 +286,7 @@ class PoolMachine(RuleBasedStateMachine):
         able = [s for s in self.entitled(wanted, frozenset(), None) if self.has_room(s)]
         can = any(self.busy(state, wanted.model) for state in able)
         demand = (wanted.model, wanted.groups, wanted.tags)
-        assert self.pool.can_take(*demand, now=self.now) == can
+        assert self.pool.can_take(Wanted(*demand), now=self.now) == can
         room = [s for s in self.pool.states if s.health in (Health.READY, Health.PROBING)]
         assert self.pool.has_room(now=self.now) == any(not state.full for state in room)
 

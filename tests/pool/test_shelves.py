@@ -6,13 +6,14 @@ from unittest.mock import patch
 import pytest
 
 from app.domain.account import AccountId, AccountKind
+from app.domain.needs import Need
 from app.domain.quota import MAIN_FAMILY
 from app.domain.runtime import Strategy
 from app.pool import shelves as shelves_module
 from app.pool.policy import Policy
 from app.pool.quota import RESET_SLACK_S
 from app.pool.shelf import CARVE_FROM, Place, Shelf, Stance
-from app.pool.shelves import Demand, Shelves
+from app.pool.shelves import Demand, Shelves, Wanted
 from app.pool.state import AccountState, Gauge, Health
 from tests.fakes.accounts import account
 
@@ -38,7 +39,7 @@ def place(name: str = "a", **changes) -> Place:
 
 def demand(found: Shelves, model="m1", groups=(), tags=()) -> Demand:
     """Ask for something."""
-    return found.demand(model, groups, tags, now=NOW)
+    return found.demand(Wanted(model, groups, tags), now=NOW)
 
 
 def chosen(found: Shelves, model="m1", groups=(), tags=(), excluding=NOBODY, now=NOW):
@@ -356,3 +357,25 @@ def test_another_policy_sorts_everything_anew():
     assert found.wake(now=RESET) == 2
     found.rebuild(Policy(strategy=Strategy.LEAST_USED), now=RESET)
     assert found.soonest == 5_000.0 + RESET_SLACK_S
+
+
+def test_a_call_is_held_against_the_kinds_that_can_do_what_it_needs():
+    """A higher priority does not help who can't."""
+    codex, server = place("a", priority=9), place("b", kind=AccountKind.COMPATIBLE)
+    found = shelves(codex, server)
+    sought = Wanted("m1", needs=frozenset({Need.EMBEDDINGS}))
+    state = found.choose(
+        found.demand(sought, now=NOW), excluding=NOBODY, family=MAIN_FAMILY, now=NOW
+    )
+    assert state is server.state
+    assert chosen(found) == "a"
+
+
+def test_what_no_kind_can_do_is_known_and_nobody_is_not_to_blame():
+    """An empty pool is told as such, not as one of the wrong kind."""
+    need = frozenset({Need.EMBEDDINGS})
+    found = shelves(place("a"))
+    assert not found.able(need)
+    found.put(place("b", kind=AccountKind.OPENAI), now=NOW)
+    assert found.able(need)
+    assert shelves().able(need)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from app.domain.account import AccountId
+from app.domain.account import AccountId, AccountKind
+from app.domain.needs import Need
 from app.domain.runtime import Strategy
 from app.pool.policy import Policy
 from app.pool.state import AccountState, Gauge, Health
@@ -18,7 +19,9 @@ from app.pool.survey import (
 from tests.fakes.accounts import account, call
 
 NOW = 1_000.0
-EVERYTHING = call(model="m1", groups=("g1", "g2"), tags=("t1", "t2"))
+EVERYTHING = call(
+    model="m1", groups=("g1", "g2"), tags=("t1", "t2"), needs=frozenset({Need.SEARCH})
+)
 
 
 class Pool:
@@ -59,6 +62,11 @@ def test_an_account_that_fits_is_a_candidate():
     [
         (Why.BANNED, None, state(health=Health.BANNED, ready_at=NOW + 5)),
         (Why.EXPIRED, None, state(health=Health.EXPIRED, ready_at=NOW + 5)),
+        (
+            Why.KIND,
+            None,
+            state(configured={"kind": AccountKind.COMPATIBLE, "models": ("m2",)}),
+        ),
         (Why.MODEL, None, state(configured={"models": ("m2",)}, ready_at=NOW + 5)),
         (Why.PLAN, None, state(configured={"plan": "free"}, ready_at=NOW + 5)),
         (Why.GROUP, None, state(configured={"groups": ("g3",)}, ready_at=NOW + 5)),

@@ -11,6 +11,7 @@ from app.domain.outcome import Abandoned, Broken, Outcome, RateLimited, Succeede
 from app.errors import CapacityError
 from app.pool.affinity import AffinityTable
 from app.pool.pool import AccountPool, Lease
+from app.pool.shelves import Wanted
 from app.relay.admission import Admission
 from tests.fakes.accounts import account, call
 from tests.fakes.clock import settle as everyone_waits
@@ -640,7 +641,7 @@ class Crowd:
         if admission._timer is None or admission._rings_at > LoopClock().monotonic():
             for queue in admission._line.queues:
                 if any(not each.returning for each in queue._waiters.values()):
-                    free = pool.can_take(queue.demand.model, (), (), now=now())
+                    free = pool.can_take(Wanted(queue.demand.model), now=now())
                     assert not free, "a place is lost"
         for numbers in self.served.values():
             assert numbers == sorted(numbers), "a call was overtaken by one of its key"

@@ -1,0 +1,19 @@
+"""What a call asks an upstream to do, and with it in which form the answer comes."""
+
+from enum import StrEnum
+
+
+class Operation(StrEnum):
+    """One thing that upstreams do; each kind of upstream knows under which path, if at all."""
+
+    RESPONSE = "response"
+    """Answer a conversation, in a stream of events."""
+    COMPACT = "compact"
+    """Make a conversation shorter, by the endpoint that is there for it alone."""
+    EMBEDDINGS = "embeddings"
+    """Turn texts into vectors."""
+
+    @property
+    def document(self) -> bool:
+        """Whether the answer is one JSON document, not a stream."""
+        return self is not Operation.RESPONSE
