@@ -5,7 +5,8 @@ from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import Receive, Scope, Send
 
 from app.edge.absent import no_websocket, refuse_websocket
-from app.edge.dataplane import DataPlane, Speaker
+from app.edge.dataplane import DataPlane
+from app.edge.plans import Speaker
 
 
 def route(paths: list[str], speaker: Speaker, plane: DataPlane) -> ASGIRouteHandler:

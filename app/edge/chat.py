@@ -11,8 +11,8 @@ from app.dialects.chat.replies import ChatFold, ChatStream
 from app.dialects.chat.requests import ChatCall, decode, to_responses
 from app.domain.call import Call, Dialect
 from app.edge.affinity import isolated, isolated_headers, session_key
-from app.edge.dataplane import Asked, Plan
 from app.edge.models import Models
+from app.edge.plans import Asked, Plan
 from app.edge.seed import seed_key
 from app.errors import GatewayError
 from app.relay.reply import Batch

@@ -18,8 +18,8 @@ from app.edge.affinity import (
     session_key,
 )
 from app.edge.continuation import Retold, retold
-from app.edge.dataplane import Asked, Plan
 from app.edge.models import Models
+from app.edge.plans import Asked, Plan
 from app.edge.seed import seed_key
 from app.errors import GatewayError
 from app.ports import History

@@ -14,21 +14,14 @@ from app.domain.call import Call, Dialect
 from app.domain.caller import Allowance, Caller, KeyId
 from app.domain.ledger import Answered
 from app.domain.price import Price
-from app.edge.dataplane import (
-    Asked,
-    Bounds,
-    DataPlane,
-    DocumentForm,
-    Plan,
-    error_headers,
-    no_events,
-)
+from app.edge.dataplane import Bounds, DataPlane, Turn
 from app.edge.guards import Guard
 from app.edge.inflight import InFlight
+from app.edge.plans import Asked, DocumentForm, Plan, PlanOf, no_events
+from app.edge.request import read_head
 from app.edge.streaming import Pace
 from app.errors import (
     CapacityError,
-    ContextUnavailable,
     GatewayError,
     InvalidRequest,
     StreamIncomplete,
@@ -421,26 +414,6 @@ async def test_a_full_gateway_says_so() -> None:
         place.leave()
 
 
-@pytest.mark.parametrize(("error", "expected"), [
-    (GatewayError("x"), {"x-codex2api-reason": "internal_error"}),
-    (GatewayError("x", retry_after_s=0.1), {"x-codex2api-reason": "internal_error",
-                                            "retry-after": "1"}),
-    (GatewayError("x", retry_after_s=121), {"x-codex2api-reason": "internal_error",
-                                            "retry-after": "121", "x-should-retry": "false"}),
-    (UpstreamRefused("x"), {}),
-    # An SDK sends a 409 again by itself.
-    (ContextUnavailable("x"), {"x-codex2api-reason": "response_context_unavailable",
-                               "x-should-retry": "false"}),
-    (ContextUnavailable("x", retry_after_s=3), {
-        "x-codex2api-reason": "response_context_unavailable", "retry-after": "3"}),
-])  # fmt: skip
-def test_an_errors_headers(error, expected) -> None:
-    """The gateway's own reason, unless the words are the upstream's; when to come back."""
-    found = {name.decode(): value.decode() for name, value in error_headers(error)}
-    assert found.pop("content-type") == "application/json"
-    assert found == expected
-
-
 def limited(**fields: Any) -> Caller:
     """Return a caller whose key has limits."""
     return Caller(KeyId("key-1"), "tests", **fields)
@@ -623,11 +596,6 @@ async def test_a_call_is_a_line_for_who_asks_for_details(caplog) -> None:
     assert "secret" not in str(vars(record))
 
 
-def test_a_key_never_reaches_an_answer() -> None:
-    """Nor does the test's own one."""
-    assert KEY not in str(error_headers(GatewayError(KEY)))
-
-
 async def test_an_answer_that_is_a_document_becomes_the_callers_own_form():
     """Neither a lane nor a fold is asked; the relay is told how to read the usage."""
 
@@ -647,3 +615,104 @@ async def test_an_answer_that_is_a_document_becomes_the_callers_own_form():
     assert (server.status, server.body) == (200, b"[1]\n")
     with pytest.raises(AssertionError):
         no_events()
+
+
+class Way:
+    """The way back to a caller that is connected already; keeps what it is sent."""
+
+    gone = stayed = False
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.patience = float
+        self.sent: list[str] = []
+        self.status = 0
+        self.started = self.ended = False
+
+    def watch(self) -> None:
+        """Nobody leaves."""
+
+    expect_stream = watch
+
+    async def quiet(self) -> None:
+        """Say nothing in between."""
+
+    close = quiet
+
+    async def start(self, headers: Any) -> None:
+        """Begin."""
+        del headers
+        self.started, self.status = True, 200
+
+    async def write(self, data: str) -> None:
+        """Keep it."""
+        self.sent.append(data)
+
+    async def end(self, data: str) -> None:
+        """Keep it, and that it is the last."""
+        self.sent.append(data)
+        self.ended = True
+
+    async def answer(self, status: int, headers: Any, body: bytes) -> None:
+        """Keep it, and the status."""
+        del headers
+        self.status = status
+        await self.end(body.decode())
+
+
+class Turns(Speaker):
+    """Answers in words, or tells at once."""
+
+    async def plan(self, asked: Asked) -> Any:
+        """Return the plan."""
+        plan = await super().plan(asked)
+        told = "told" if asked.body == b"tell" else None
+        return PlanOf(call=plan.call, stream=True, lane=WordLane, told=told)
+
+
+class WordLane:
+    """Says everything as text."""
+
+    def feed(self, batch: Batch) -> str:
+        """Return it."""
+        return batch.raw.decode()
+
+    def finish(self) -> str:
+        """Say that it is over."""
+        return "END"
+
+    def failed(self, error: GatewayError) -> str:
+        """Say what broke."""
+        return error.code
+
+
+def turn(body: bytes, key: str = KEY) -> Turn:
+    """Return a turn of a caller who has connected with this key."""
+    return Turn(read_head(scope(("authorization", f"Bearer {key}"), method="GET")), body)
+
+
+@pytest.mark.parametrize(("body", "steps", "sent", "ended_by"), [
+    (b"ask", [b"one", b"two"], ["one", "two", "END"], None),
+    (b"ask", [b"one", StreamIncomplete("cut")], ["one", "stream_incomplete"], "stream_incomplete"),
+    (b"tell", [], ["told"], None),
+])  # fmt: skip
+async def test_a_turn_takes_the_same_line_as_a_request(body, steps, sent, ended_by) -> None:
+    """It is booked, counted and limited alike, and is told what has ended it."""
+    scene = Scene(Relay(Reply(*steps)), Turns())
+    way, asked = Way(), turn(body)
+    error = await scene.plane.take(scene.speaker, way, asked)
+    assert (way.sent, error.code if error else None, asked.body) == (sent, ended_by, b"")
+    assert scene.book.calls == [(200, ended_by or "ok")]
+    assert [record.code for record in scene.books.records] == [ended_by or "ok"]
+    assert len(scene.relay.calls) == (body == b"ask")
+    assert (len(scene.in_flight), scene.in_flight.body_bytes, scene.book.streams) == (0, 0, 0)
+
+
+async def test_a_turn_is_refused_when_its_key_is_no_good_any_more() -> None:
+    """A connection may be older than the news that its key is revoked."""
+    scene, way = Scene(speaker=Turns()), Way()
+    error = await scene.plane.take(scene.speaker, way, turn(b"ask", key="sk-gone"))
+    assert error is not None
+    assert (error.code, way.status, scene.book.calls) == (
+        "invalid_api_key", 401, [(401, "invalid_api_key")],
+    )  # fmt: skip

@@ -6,9 +6,9 @@ from msgspec import structs
 
 from app.domain.call import Dialect
 from app.edge.affinity import isolated
-from app.edge.dataplane import Asked
 from app.edge.guards import Guard
 from app.edge.models import Models
+from app.edge.plans import Asked
 from app.edge.request import read_head
 from app.edge.responses import ResponsesSpeaker
 from app.errors import GatewayError, InvalidRequest
