@@ -23,7 +23,7 @@ TIDY := tests/test_tidy.py tests/test_deployment.py
 XDIST := -n auto --dist loadfile
 
 .PHONY: help setup demo run test test-all check fix check-fast golden bench bench-report load profile \
-	mutation runway db-bench changelog lock k8s check-deploy ui \
+	mutation runway db-bench changelog lock k8s check-deploy image-replay ui \
 	hooks clean
 
 help:  ## list these words
@@ -135,6 +135,9 @@ check-deploy: $(DEPLOY)/.installed  ## image, compose files, manifests and workf
 	@for each in k8s/*.yaml; do $(DEPLOY)/bin/kubernetes-validate --quiet --strict $$each || exit 1; done
 	@if command -v actionlint >/dev/null 2>&1; then actionlint; \
 	else echo "actionlint is missing: workflows were held to their schema only."; fi
+
+image-replay: $(STAMP)  ## the Dockerfile's steps without an engine, in folders made by debootstrap (as root)
+	@$(BIN)/python -m scripts.image_replay $(ARGS)
 
 k8s:  ## render the Kubernetes manifests of k8s/overlays into one file each
 	@for each in sqlite production; do \
