@@ -24,14 +24,14 @@ from sqlalchemy import event
 
 from app.clock import SystemClock
 from app.domain.ledger import AttemptRow, RequestRow, Source
+from app.domain.report import Dimension, Only, Place, Step, Wanted, Window
 from app.domain.usage import Usage
 from app.settings import Driver, Settings
 from app.store.engine import Database
 from app.store.ledger import StoredLedger
-from app.store.reports import Only, Reports, Step, Window
-from app.store.request_log import Place, RequestLog, Wanted
+from app.store.reports import Reports
+from app.store.request_log import RequestLog
 from app.store.retention import BATCH_ROWS, Retention
-from app.store.rollups import Dimension
 from app.store.store import database_of, upgrade_schema
 from loadtests.db_fill import END, RARE_MODEL, fill_postgres, fill_sqlite
 from tests.servers import PostgresServer

@@ -15,8 +15,9 @@ import asyncpg
 from sqlalchemy import Table
 from sqlalchemy.schema import CreateIndex
 
+from app.domain.report import DAY_S, HOUR_S, Dimension
 from app.store import bulk
-from app.store.rollups import ALL, DAY_S, FIRST_EVENT_BOUNDS_S, HOUR_S, Dimension
+from app.store.rollups import ALL, FIRST_EVENT_BOUNDS_S
 from app.store.tables import (
     attempts,
     day_totals,

@@ -17,11 +17,10 @@ import msgspec
 
 from app.accounts.enrolment import whose
 from app.domain.account import AccountId, Secret
-from app.domain.enrolment import StoredAccount
+from app.domain.enrolment import StoredAccount, StoredKey
 from app.environment import SettingsError
 from app.errors import GatewayError
 from app.settings import Settings
-from app.store.keys import StoredKey
 from app.store.store import Store
 
 T = TypeVar("T")

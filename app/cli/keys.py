@@ -11,10 +11,9 @@ from app.cli.options import given, if_given, key_options, name_if_given
 from app.clock import SystemClock
 from app.domain.account import Secret
 from app.domain.caller import Allowance, Caller, KeyId
-from app.domain.enrolment import KeyChanges
+from app.domain.enrolment import CreatedKey, KeyChanges, StoredKey
 from app.domain.ledger import NANO
 from app.settings import Settings
-from app.store.keys import CreatedKey, StoredKey
 from app.store.store import Store
 
 _DAY_S = 86_400

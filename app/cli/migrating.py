@@ -13,12 +13,11 @@ from msgspec import Struct
 from app.accounts.enrolment import whose
 from app.accounts.new_account import printable
 from app.clock import SystemClock
-from app.domain.enrolment import Enrolment, KeyChanges
+from app.domain.enrolment import CreatedKey, Enrolment, KeyChanges
 from app.foreign.found import Found, FoundAccount, FoundKey, Remark
 from app.settings import Settings
 from app.store.account_rows import identity
 from app.store.copying import Progress
-from app.store.keys import CreatedKey
 from app.store.known import already_there
 from app.store.store import Store
 

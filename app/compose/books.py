@@ -13,13 +13,13 @@ from typing import Final
 from app.allowance.book import AllowanceBook
 from app.allowance.budget import Period, began_at
 from app.domain.caller import Caller
+from app.domain.report import Spent
 from app.domain.runtime import RuntimeSettings
 from app.edge.till import Till
 from app.errors import StateError
 from app.ports import Clock
 from app.settings import Settings
 from app.store.belonging import claim
-from app.store.reports import Spent
 from app.store.store import Store, database_name
 from app.telemetry.usage_gauges import JournalState
 from app.usage.accountant import Accountant

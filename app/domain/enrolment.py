@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from app.domain.account import Account, AccountKind, Secret
 from app.domain.call import Dialect
+from app.domain.caller import Caller
 from app.errors import InvalidRequest
 
 LABEL_CHARS_MAX = 64
@@ -175,6 +176,23 @@ class KeyChanges(Struct, frozen=True, kw_only=True):
     concurrency_max: int | UnsetType | None = UNSET
     day_nusd: int | UnsetType | None = UNSET
     month_nusd: int | UnsetType | None = UNSET
+
+
+class StoredKey(Struct, frozen=True):
+    """A caller's key as it is stored; `tail` is all that is left of the key for people to see."""
+
+    caller: Caller
+    digest: bytes
+    tail: str
+    created_at: float
+    revoked_at: float | None = None
+
+
+class CreatedKey(Struct, frozen=True):
+    """A new key: the only time that it can be shown."""
+
+    caller: Caller
+    key: Secret
 
 
 class Identity(Struct, frozen=True):

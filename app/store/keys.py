@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 from msgspec.structs import asdict
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain import enrolment
 from app.domain.account import Secret
 from app.domain.caller import Allowance, Caller, KeyId
-from app.domain.enrolment import KeyChanges, labels, limit
+from app.domain.enrolment import CreatedKey, KeyChanges, StoredKey, labels, limit
 from app.errors import InvalidRequest
 from app.store.account_rows import names, names_column
 from app.store.engine import Database
@@ -40,23 +40,6 @@ _CHECKS: Mapping[str, Callable[..., object]] = {
     **dict.fromkeys(Allowance.__struct_fields__, limit),
 }
 """What a value of a field must pass, and how it is kept."""
-
-
-class StoredKey(Struct, frozen=True):
-    """A caller's key as it is stored; `tail` is all that is left of the key for people to see."""
-
-    caller: Caller
-    digest: bytes
-    tail: str
-    created_at: float
-    revoked_at: float | None = None
-
-
-class CreatedKey(Struct, frozen=True):
-    """A new key: the only time that it can be shown."""
-
-    caller: Caller
-    key: Secret
 
 
 class Keys:

@@ -8,15 +8,29 @@ present one is part of every window. The list of single requests is `app.store.r
 """
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
 from typing import Any, Final
 
 from msgspec import Struct
 from sqlalchemy import BigInteger, ColumnElement, Row, Select, Table, case, cast, func, select
 
+from app.domain.report import (
+    DAY_S,
+    EVERYTHING,
+    Code,
+    Dimension,
+    Latency,
+    Line,
+    Only,
+    Overview,
+    Point,
+    Spent,
+    Step,
+    Totals,
+    Window,
+)
 from app.domain.usage import Usage
 from app.store.engine import Database
-from app.store.rollups import ALL, DAY_S, FIRST_EVENT_BOUNDS_S, HOUR_S, Dimension
+from app.store.rollups import ALL, FIRST_EVENT_BOUNDS_S
 from app.store.tables import (
     FIRST_EVENT_COLUMNS,
     day_totals,
@@ -27,115 +41,12 @@ from app.store.tables import (
     usage_hours,
 )
 
+_TABLES: Final = {
+    Step.HOUR: (usage_hours, hour_totals),
+    Step.DAY: (usage_days, day_totals),
+}
 LINES_MAX: Final = 200
 """Models, accounts, keys or codes in one answer; those with the most requests."""
-
-
-class Step(Enum):
-    """How fine a window is: its tables, its seconds, and how many of them it may have."""
-
-    HOUR = (usage_hours, hour_totals, HOUR_S, 48)
-    DAY = (usage_days, day_totals, DAY_S, 92)
-
-    def __init__(self, usage: Table, totals: Table, seconds: int, most: int) -> None:
-        self.usage = usage
-        self.totals = totals
-        self.seconds = seconds
-        self.most = most
-
-
-class Window(Struct, frozen=True):
-    """The present hour or day and those before it, `count` in all.
-
-    A count beyond the step's `most` is cut to it.
-    """
-
-    step: Step
-    count: int
-
-    def starts(self, now: float) -> range:
-        """Return when each of the hours or days began."""
-        seconds = self.step.seconds
-        last = int(now) // seconds * seconds
-        count = max(1, min(self.count, self.step.most))
-        return range(last - (count - 1) * seconds, last + 1, seconds)
-
-
-class Only(Struct, frozen=True):
-    """What is asked about; None means all of them."""
-
-    caller_id: str | None = None
-    account_id: str | None = None
-    model: str | None = None
-
-    def chosen(self) -> dict[Dimension, str]:
-        """Return what the answer is narrowed to."""
-        found = {dimension: getattr(self, dimension.value) for dimension in Dimension}
-        return {dimension: name for dimension, name in found.items() if name is not None}
-
-
-EVERYTHING: Final = Only()
-
-
-class Totals(Struct, frozen=True):
-    """Sums; `seconds` over all requests, `first_event_s` over the `first_events` that have one."""
-
-    requests: int = 0
-    errors: int = 0
-    attempts: int = 0
-    usage: Usage = Usage()
-    cost_nusd: int = 0
-    seconds: float = 0.0
-    first_events: int = 0
-    first_event_s: float = 0.0
-
-
-class Point(Struct, frozen=True):
-    """The sums of one hour or day."""
-
-    start: int
-    totals: Totals
-
-
-class Line(Struct, frozen=True):
-    """The sums of one model, account or caller; `id` is empty where a request had none."""
-
-    id: str
-    totals: Totals
-
-
-class Overview(Struct, frozen=True):
-    """The present hour, the present day, and the last 24 hours, 7 days and 30 days."""
-
-    hour: Totals
-    today: Totals
-    day: Totals
-    week: Totals
-    month: Totals
-
-
-class Code(Struct, frozen=True):
-    """How many requests ended with an error's code."""
-
-    code: str
-    requests: int
-
-
-class Latency(Struct, frozen=True):
-    """How long the first events took: percentiles are as exact as the buckets, None without any."""
-
-    count: int
-    mean_s: float | None
-    p50_s: float | None
-    p90_s: float | None
-    p99_s: float | None
-
-
-class Spent(Struct, frozen=True):
-    """What a caller's calls have cost in the present day and month of UTC."""
-
-    day_nusd: int
-    month_nusd: int
 
 
 class Reports:
@@ -295,7 +206,8 @@ class _Source(Struct, frozen=True):
 
 def _source(window: Window, now: float, only: Only, *, by: Dimension | None = None) -> _Source:
     step = window.step
-    return _narrowed(step.usage, step.totals, window, now, only, by=by)
+    usage, totals = _TABLES[step]
+    return _narrowed(usage, totals, window, now, only, by=by)
 
 
 def _narrowed(

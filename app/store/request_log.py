@@ -8,10 +8,10 @@ makes a slow query.
 
 from typing import Final
 
-from msgspec import Struct
 from sqlalchemy import ColumnElement, select, tuple_
 
-from app.domain.ledger import AttemptRow, RequestRow
+from app.domain.ledger import AttemptRow
+from app.domain.report import Detail, Page, Place, Wanted
 from app.store.engine import Database
 from app.store.tables import attempts, requests
 from app.store.usage_rows import attempt_of, request_of
@@ -19,44 +19,6 @@ from app.store.usage_rows import attempt_of, request_of
 PAGE_MAX: Final = 200
 SCAN_MAX: Final = 5_000
 """Rows that one page looks at."""
-
-
-class Wanted(Struct, frozen=True):
-    """Which requests are asked for; None means any.
-
-    `status_class` is the first digit of the status, 0 for requests that were interrupted. `since`
-    and `until` are epoch seconds, the latter not included.
-    """
-
-    caller_id: str | None = None
-    account_id: str | None = None
-    model: str | None = None
-    status_class: int | None = None
-    code: str | None = None
-    request_id: str | None = None
-    since: float | None = None
-    until: float | None = None
-
-
-class Place(Struct, frozen=True):
-    """A request's place in the list."""
-
-    at: float
-    uid: str
-
-
-class Page(Struct, frozen=True):
-    """Some requests, and where the next page begins; None at the end of the list."""
-
-    requests: list[RequestRow]
-    next: Place | None
-
-
-class Detail(Struct, frozen=True):
-    """One request and its attempts, in their order."""
-
-    request: RequestRow
-    attempts: list[AttemptRow]
 
 
 class RequestLog:

@@ -10,8 +10,8 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlalchemy import Column, Delete, Table, delete, select, tuple_
 
+from app.domain.report import DAY_S
 from app.store.engine import Database
-from app.store.rollups import DAY_S
 from app.store.tables import (
     attempts,
     day_totals,

@@ -10,13 +10,13 @@ memory first, so that it costs a few rows and not one per call. Nothing in here 
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import Enum
 from operator import add
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Table
 
 from app.domain.ledger import AttemptRow, RequestRow
+from app.domain.report import DAY_S, HOUR_S, Dimension
 from app.store.tables import (
     day_totals,
     error_hours,
@@ -26,22 +26,11 @@ from app.store.tables import (
     usage_hours,
 )
 
-HOUR_S: Final = 3_600
-DAY_S: Final = 86_400
-
 OK: Final = "ok"
 """The code of a request that was answered as asked; any other one is an error."""
 
 FIRST_EVENT_BOUNDS_S: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
 """The upper bounds of the buckets of `FIRST_EVENT_COLUMNS`; the last bucket has none."""
-
-
-class Dimension(Enum):
-    """What calls can be told apart by: the name of the column."""
-
-    CALLER = "caller_id"
-    ACCOUNT = "account_id"
-    MODEL = "model"
 
 
 ALL: Final = ""

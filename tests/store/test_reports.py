@@ -6,22 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.usage import Usage
-from app.settings import Settings
-from app.store import reports as module
-from app.store.reports import (
+from app.domain.report import (
     Code,
+    Dimension,
     Latency,
     Only,
     Point,
-    Reports,
     Spent,
     Step,
     Totals,
     Window,
-    percentile,
 )
-from app.store.rollups import FIRST_EVENT_BOUNDS_S, Dimension, bucket
+from app.domain.usage import Usage
+from app.settings import Settings
+from app.store import reports as module
+from app.store.reports import Reports, percentile
+from app.store.rollups import FIRST_EVENT_BOUNDS_S, bucket
 from app.store.store import Store
 from tests.store.behind import execute
 from tests.store.calls import DAY, NOON, attempt, request, take

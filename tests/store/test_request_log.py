@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from app.domain.ledger import RequestRow
+from app.domain.report import Page, Place, Wanted
 from app.store import request_log
-from app.store.request_log import PAGE_MAX, Page, Place, RequestLog, Wanted
+from app.store.request_log import PAGE_MAX, RequestLog
 from app.store.store import Store
 from tests.store.calls import NOON, attempt, request, take
 
