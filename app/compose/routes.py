@@ -12,6 +12,7 @@ from app.edge import absent, calls, catalog, operations, spa
 from app.edge.chat import ChatSpeaker
 from app.edge.dataplane import Bounds, DataPlane
 from app.edge.errors import render
+from app.edge.messages import MessagesSpeaker
 from app.edge.responses import ResponsesSpeaker
 from app.edge.streaming import Pace
 
@@ -54,6 +55,7 @@ def build(opened: Gateway) -> Litestar:
                 ["/backend-api/codex/responses", "/backend-api/codex/v1/responses"], codex, plane
             ),
             calls.route(["/v1/chat/completions", "/chat/completions"], chat, plane),
+            calls.route(["/v1/messages", "/messages"], MessagesSpeaker(models=models), plane),
             *catalog.routes(catalogue),
             *operations.routes(
                 in_flight=opened.in_flight,

@@ -3,7 +3,9 @@
 A caller's name for a model is, in this order: an alias of the operator's (exact, or with `*`), a
 model that is built in or that an account was configured with, or one of these with an effort
 behind it: `gpt-5.5-high`. An alias is followed once, so no chain and no circle can be made; its
-target may carry an effort. Which account may serve the model is for the pool.
+target may carry an effort. Callers of Messages know other names, those of Claude models: what
+means nothing else is looked up among the operator's names for them, the longest pattern first.
+Which account may serve the model is for the pool.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,6 +19,8 @@ from app.dialects.manifest import CARDS, Card, manifest_body
 from app.errors import UnknownModel
 
 EFFORT_SUFFIXES: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
+LONG_CONTEXT: Final = "[1m]"
+"""Stands behind a model's name where a Claude Code user wants the longer window."""
 _OWNER: Final = "openai"
 _QUOTE_CHARS_MAX: Final = 64
 
@@ -43,6 +47,7 @@ class Catalog:
 
     Args:
         aliases: Names that the operator made: alias, exact or with `*`, to model.
+        claude: What Messages callers' names mean that mean nothing else, exact or with `*`.
         configured: Models that accounts were configured with beside the built-in ones.
         cards: The built-in models.
     """
@@ -51,6 +56,7 @@ class Catalog:
         self,
         aliases: Mapping[str, str] | None = None,
         *,
+        claude: Mapping[str, str] | None = None,
         configured: Collection[str] = (),
         cards: Sequence[Card] = CARDS,
     ) -> None:
@@ -59,6 +65,10 @@ class Catalog:
         given = aliases or {}
         self._exact = {alias: model for alias, model in given.items() if "*" not in alias}
         self._patterns = [(alias, model) for alias, model in given.items() if "*" in alias]
+
+        self._claude = claude or {}
+        patterns = [name for name in self._claude if "*" in name]
+        self._claude_patterns = sorted(patterns, key=len, reverse=True)
 
     def resolve(self, requested: str) -> Resolved:
         """Return what `requested` means.
@@ -71,6 +81,21 @@ class Catalog:
             shown = requested[:_QUOTE_CHARS_MAX]
             raise UnknownModel(f"The model '{shown}' does not exist here.", param="model")
         return found
+
+    def resolve_claude(self, requested: str) -> Resolved:
+        """Return what `requested` means to a caller of Messages.
+
+        Raises:
+            UnknownModel: It means nothing.
+        """
+        name = requested.removesuffix(LONG_CONTEXT)
+        found = self._known(self._target(name)) or self._known(self._claude_target(name))
+        return found or self.resolve(requested)
+
+    def claude_names(self) -> list[str]:
+        """Return the names of Claude models that callers may be shown: the exact ones."""
+        exact = {name: model for name, model in self._claude.items() if "*" not in name}
+        return [name for name, model in exact.items() if self._known(model)]
 
     def names(self) -> list[str]:
         """Return the names that callers may be shown: models first, then exact aliases."""
@@ -94,6 +119,14 @@ class Catalog:
             if fnmatchcase(requested, pattern):
                 return model
         return requested
+
+    def _claude_target(self, name: str) -> str:
+        if name in self._claude:
+            return self._claude[name]
+        for pattern in self._claude_patterns:
+            if fnmatchcase(name, pattern):
+                return self._claude[pattern]
+        return ""
 
     def _known(self, name: str) -> Resolved | None:
         if self._is_model(name):

@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 from msgspec.structs import fields
 
 from app.domain.price import Price
 from app.limits import Limits
 
 _DEFAULTS = Limits()
+CLAUDE_MODELS = {"claude-*haiku*": "gpt-5.4-mini", "claude-*": "gpt-5.5"}
+"""What the names of Claude models mean unless the operator says otherwise."""
 
 Seconds = Annotated[float, Meta(ge=1, le=3600)]
 Attempts = Annotated[int, Meta(ge=1, le=10)]
@@ -45,19 +47,6 @@ class Explain(StrEnum):
     OFF = "off"
     REFUSALS = "refusals"
     ALL = "all"
-
-
-class UpstreamTransport(StrEnum):
-    """How calls get to the Codex backend."""
-
-    HTTP = "http"
-    """Each call by a request of its own. Callers who speak over a WebSocket get one upstream all
-    the same, since only there their increments save them anything."""
-    WEBSOCKET = "websocket"
-    """Every call over a socket where there is one to be had: no request has a head to wait for."""
-    AUTO = "auto"
-    """Over a socket what belongs to a session that names itself, for its next turns will use it
-    again; single calls by HTTP, as handshakes are throttled and cost more than they save."""
 
 
 class OnDisconnect(StrEnum):
@@ -91,12 +80,15 @@ class RuntimeSettings(Struct, frozen=True, kw_only=True):
     """Accounts tried for one call."""
     model_aliases: Annotated[dict[Model, Model], Meta(max_length=1_000)] = {}
     """Names that callers use for models: alias to the model that is asked for upstream."""
+    claude_models: Annotated[dict[Model, Model], Meta(max_length=1_000)] = field(
+        default_factory=lambda: dict(CLAUDE_MODELS)
+    )
+    """What the names of Claude models mean to callers of Messages: a name, or one with `*`, to the
+    model that is asked for upstream. The longest pattern counts, `*` is for any name; exact names
+    are listed for these callers."""
     on_disconnect: OnDisconnect = OnDisconnect.CANCEL
     """What becomes of a stream whose caller leaves: `cancel` spares the account, `finish` goes on
     for up to 30 s so that usage is counted, not estimated, and holds the account for as long."""
-    upstream_transport: UpstreamTransport = UpstreamTransport.HTTP
-    """How calls get to the Codex backend: `http`, `websocket`, or `auto` for sessions only. What a
-    socket can't carry goes by HTTP whatever is chosen."""
     prices: Annotated[dict[Model, Price], Meta(max_length=1_000)] = {}
     """What models cost, where the built-in price is not right or missing: a model's name upstream,
     or one with `*`, to dollars for a million tokens."""
@@ -107,9 +99,9 @@ class RuntimeSettings(Struct, frozen=True, kw_only=True):
 
 
 _WORDS: Mapping[str, type[StrEnum]] = {
-    field.name: field.type
-    for field in fields(RuntimeSettings)
-    if isinstance(field.type, type) and issubclass(field.type, StrEnum)
+    info.name: info.type
+    for info in fields(RuntimeSettings)
+    if isinstance(info.type, type) and issubclass(info.type, StrEnum)
 }
 
 

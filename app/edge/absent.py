@@ -25,8 +25,6 @@ _METHODS: Final[Mapping[str, str]] = {
     "/embeddings": "POST",
     "/images/edits": "POST",
     "/images/generations": "POST",
-    "/messages": "POST",
-    "/messages/count_tokens": "POST",
     "/realtime": "GET",
     "/responses/compact": "POST",
     "/responses/input_tokens": "POST",

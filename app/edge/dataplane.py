@@ -17,7 +17,8 @@ from app.domain.caller import Caller
 from app.edge.guards import Guard
 from app.edge.headers import JSON
 from app.edge.inflight import InFlight, Place
-from app.edge.plans import Asked, P, PlanOf, Speaker, SpeakerOf
+from app.edge.manners import manners_of
+from app.edge.plans import Asked, P, PlanOf, Speaker, SpeakerOf, Told
 from app.edge.request import Head, Upload, read_head
 from app.edge.run import OK, Run, WayOf
 from app.edge.streaming import Downstream, Pace
@@ -88,6 +89,7 @@ class DataPlane:
     async def serve(self, speaker: Speaker, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request of `speaker`'s dialect, exactly once, whatever happens."""
         downstream = Downstream(receive, send, pace=self._bounds.pace, closing=self._closing)
+        downstream.silence = manners_of(speaker.dialect).silence
         run = Run(speaker, downstream, self.clock)
         await self._complete(run, self._read(run, scope, receive))
         if run.upload is not None and run.upload.owed:
@@ -206,8 +208,13 @@ class DataPlane:
 
     async def _carry_out(self, run: Run[P], asked: Asked, place: Place) -> None:
         """Do what is asked: this is where the dialect has its say."""
-        plan = run.plan = await run.speaker.plan(asked)
+        plan = await run.speaker.plan(asked)
         del asked
+        if isinstance(plan, Told):
+            self._tell_limits(run)
+            await run.downstream.answer(200, [JSON], plan.body)
+            return
+        run.plan = plan
         if run.ticket is not None:
             self._till.reserve(run.ticket, plan.call, plan.output_tokens_max)
         self._tell_limits(run)

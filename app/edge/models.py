@@ -20,7 +20,18 @@ class Models:
             UnknownModel: It means nothing.
             NotAllowed: The caller's key is not for it.
         """
-        resolved = self.catalog.resolve(requested)
+        return self._admitted(self.catalog.resolve(requested), requested, caller)
+
+    def resolve_claude(self, requested: str, caller: Caller) -> Resolved:
+        """Return what the name means for which a Messages caller asks; it may be a Claude model's.
+
+        Raises:
+            UnknownModel: It means nothing.
+            NotAllowed: The caller's key is not for it.
+        """
+        return self._admitted(self.catalog.resolve_claude(requested), requested, caller)
+
+    def _admitted(self, resolved: Resolved, requested: str, caller: Caller) -> Resolved:
         if caller.models and requested not in caller.models:
             self._guard.admit(caller, resolved.model)
         return resolved

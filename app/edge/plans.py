@@ -76,6 +76,12 @@ class PlanOf(Struct, Generic[P]):
     """The answer, where no account has to be asked for it."""
 
 
+class Told(Struct, frozen=True):
+    """A whole answer, as JSON, to a request that is no call of a model: none is asked."""
+
+    body: bytes
+
+
 class Plan(PlanOf[bytes]):
     """The same for a request over HTTP."""
 
@@ -95,10 +101,11 @@ class SpeakerOf(Protocol[P]):
     dialect: Dialect
     codex_route: bool
 
-    async def plan(self, asked: Asked) -> PlanOf[P]:
+    async def plan(self, asked: Asked) -> PlanOf[P] | Told:
         """Return what the request comes down to, or raise what is wrong with it.
 
-        Waits only where the request goes on from what another worker has answered.
+        Waits only where the request goes on from what another worker has answered, and where
+        much has to be counted.
         """
 
     def error_body(self, error: GatewayError) -> bytes:

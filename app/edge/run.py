@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from app.allowance.book import Ticket
 from app.domain.caller import Caller
 from app.edge.headers import ALLOW, error_headers
+from app.edge.manners import manners_of
 from app.edge.plans import LaneOf, P, PlanOf, SpeakerOf
 from app.edge.request import Head, Upload
 from app.edge.streaming import CLOSE, Headers
@@ -117,7 +118,9 @@ class Run(Generic[P]):
         """Give the request its id; every answer carries it."""
         self.id = head.request_id
         headers = self.downstream.headers
-        headers.append((b"x-request-id", head.request_id.encode("latin-1")))
+        request_id = head.request_id.encode("latin-1")
+        names = manners_of(self.speaker.dialect).request_id_headers
+        headers += [(name, request_id) for name in names]
         if head.flaw is not None:
             # What follows on this connection may be read in more than one way, too.
             headers.append(CLOSE)

@@ -2,8 +2,8 @@
 
 Rule 1: one head, then bytes, then one end; nothing after it.
 Rule 2: a stream is never silent for long: after `commit_after_s` the head goes out, and a comment
-        whenever nothing else did for `keepalive_s`. Comments stand between events only, because
-        only whole events are ever written.
+        (or what the dialect has for it) whenever nothing else did for `keepalive_s`. It stands
+        between events only, because only whole events are ever written.
 Rule 3: a caller that leaves, or that takes no byte for `send_timeout_s`, ends its call at once:
         the task that made this object is cancelled, with `gone` set. One that leaves a call for
         which there is `patience` ends it only after that; nothing is written any more.
@@ -19,7 +19,8 @@ from typing import Any, Final
 from litestar.types import Receive, Send
 from msgspec import Struct
 
-COMMENT: Final = b": keep-alive\n\n"
+from app.edge.manners import COMMENT
+
 _STREAM_HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -59,6 +60,7 @@ class Downstream:
         "gone",
         "headers",
         "patience",
+        "silence",
         "started",
         "status",
         "stayed",
@@ -74,6 +76,8 @@ class Downstream:
         self._closing = closing
         self.headers: Headers = []
         """Go out with every head; may grow until then."""
+        self.silence = COMMENT
+        """What goes out when nothing else did for a while."""
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._beat: asyncio.TimerHandle | None = None
@@ -174,7 +178,7 @@ class Downstream:
     async def _keep_alive(self) -> None:
         if not self.started:
             await self._send_head(200, _STREAM_HEADERS)
-        await self._put(COMMENT, more=True)
+        await self._put(self.silence, more=True)
 
     def _tick(self) -> None:
         """Look whether the silence has lasted too long; one timer a stream, rarely ringing."""

@@ -105,3 +105,41 @@ def test_models_are_listed_in_the_public_shape():
     model = {"id": "m", "object": "model", "created": 5, "owned_by": "openai"}
     assert json.loads(list_body(["m"], created=5)) == {"object": "list", "data": [model]}
     assert json.loads(model_body("m", created=5)) == model
+
+
+@pytest.mark.parametrize(
+    ("requested", "model"),
+    [
+        ("claude-one", "a"),
+        ("claude-one[1m]", "a"),
+        ("claude-opus-9", "b"),
+        ("claude-opus-9-thin", "a"),
+        ("claude-sonnet", "c"),
+        ("anything", "d"),
+        ("b", "b"),
+        ("alias", "a"),
+    ],
+)
+def test_a_claude_models_name_is_looked_up_last(requested, model):
+    """An exact name first, then the longest pattern; what has a meaning of its own keeps it."""
+    claude = {
+        "*": "d",
+        "claude-*": "c",
+        "claude-opus-*": "b",
+        "claude-*-*-thin": "a",
+        "claude-one": "a",
+    }
+    catalog = Catalog({"alias": "a"}, claude=claude | {"b": "a"}, configured=list("abcd"), cards=())
+    assert catalog.resolve_claude(requested).model == model
+
+
+def test_only_exact_claude_names_with_a_meaning_are_shown():
+    """A pattern is no name."""
+    catalog = Catalog(
+        claude={"claude-1": "a", "claude-*": "a", "claude-2": "gone"}, configured=["a"]
+    )
+    assert catalog.claude_names() == ["claude-1"]
+    with pytest.raises(UnknownModel):
+        catalog.resolve_claude("claude-2")
+    with pytest.raises(UnknownModel):
+        catalog.resolve("claude-1")

@@ -17,7 +17,7 @@ from app.domain.price import Price
 from app.edge.dataplane import Bounds, DataPlane, Turn
 from app.edge.guards import Guard
 from app.edge.inflight import InFlight
-from app.edge.plans import Asked, DocumentForm, Plan, PlanOf, no_events
+from app.edge.plans import Asked, DocumentForm, Plan, PlanOf, Told, no_events
 from app.edge.request import read_head
 from app.edge.streaming import Pace
 from app.errors import (
@@ -716,3 +716,21 @@ async def test_a_turn_is_refused_when_its_key_is_no_good_any_more() -> None:
     assert (error.code, way.status, scene.book.calls) == (
         "invalid_api_key", 401, [(401, "invalid_api_key")],
     )  # fmt: skip
+
+
+async def test_an_answer_that_no_account_is_asked_for_is_told() -> None:
+    """It is a request like any other, but for that."""
+
+    class Counts(Speaker):
+        dialect = Dialect.MESSAGES
+
+        async def plan(self, asked: Asked) -> Told:
+            return Told(b'{"input_tokens":%d}' % len(asked.body))
+
+    scene = Scene(speaker=Counts())
+    server = await scene.ask(with_key(("x-request-id", "mine")), Server(b"12345"))
+    assert (server.status, server.body) == (200, b'{"input_tokens":5}')
+    assert scene.relay.calls == []
+    assert server.headers["request-id"] == server.headers["x-request-id"] == "mine"
+    [ended] = scene.books.records
+    assert (ended.status, ended.code, ended.model) == (200, "ok", None)

@@ -63,3 +63,15 @@ def test_a_new_catalogue_counts_at_once(models) -> None:
     assert models.resolve("new", CALLER).model == "new"
     with pytest.raises(UnknownModel):
         models.resolve("mine", CALLER)
+
+
+def test_a_claude_models_name_is_for_messages_callers(models) -> None:
+    """A key for the model behind it is for it, too."""
+    models.catalog = Catalog(claude={"claude-*": "mine-low"}, configured=["mine", "other"])
+    resolved = models.resolve_claude("claude-x", only("mine"))
+    assert (resolved.model, resolved.effort) == ("mine", "low")
+    assert models.resolve_claude("claude-x", only("claude-x")).model == "mine"
+    with pytest.raises(NotAllowed):
+        models.resolve_claude("claude-x", only("other"))
+    with pytest.raises(UnknownModel):
+        models.resolve("claude-x", CALLER)

@@ -1,0 +1,1 @@
+"""Anthropic's Messages: schema, translation both ways, error shapes and the list of models."""

@@ -1,1 +1,0 @@
-"""Persistent sockets to the Codex backend: many turns, one after the other, on one connection."""

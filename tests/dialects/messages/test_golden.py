@@ -1,0 +1,88 @@
+"""Whole calls, from the caller's request to the caller's answer, as files to read.
+
+A case is a folder under `tests/golden/messages`: `request.json` and `upstream.sse` are written by
+hand, `upstream_request.json`, `reply.sse` and `reply.json` are what the dialect makes of them.
+`GOLDEN_UPDATE=1` writes these three anew; read the difference before you keep it.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+from anthropic.types import Message, RawMessageStreamEvent
+from pydantic import TypeAdapter
+
+from app.dialects.messages.errors import error_body
+from app.dialects.messages.replies import MessagesFold, MessagesStream
+from app.dialects.messages.requests import decode, to_responses
+from app.errors import GatewayError
+
+FOLDER = Path(__file__).parents[2] / "golden" / "messages"
+CASES = sorted(path.name for path in FOLDER.iterdir())
+EFFORTS = ("low", "medium", "high", "xhigh")
+UPSTREAM_MODEL = "gpt-5.5"
+ID = "msg_golden"
+EVENT = TypeAdapter(RawMessageStreamEvent)
+
+
+def agrees(path, data):
+    """Compare `data` with the file, or write the file anew if that is asked for."""
+    if os.environ.get("GOLDEN_UPDATE"):
+        path.write_bytes(data)
+    assert path.read_bytes() == data
+
+
+def pretty(data):
+    """Return JSON as people read it."""
+    return msgspec.json.format(data, indent=2) + b"\n"
+
+
+def call_of(case):
+    """Return the call that the case's request asks for."""
+    request = decode((FOLDER / case / "request.json").read_bytes())
+    return to_responses(request, upstream_model=UPSTREAM_MODEL, efforts=EFFORTS)
+
+
+def events_of(case):
+    """Return the data of the upstream's events."""
+    lines = (FOLDER / case / "upstream.sse").read_bytes().split(b"\n")
+    return [line.removeprefix(b"data: ") for line in lines if line.startswith(b"data: ")]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_request_goes_upstream_as_written(case):
+    """`upstream_request.json` is what the upstream is sent."""
+    agrees(FOLDER / case / "upstream_request.json", pretty(call_of(case).body))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_streamed_reply_is_as_written(case):
+    """`reply.sse` is what a caller that streams is sent."""
+    reply = MessagesStream(call=call_of(case), id=ID)
+    data = b"".join(reply.feed(event) for event in events_of(case)) + reply.finish()
+    agrees(FOLDER / case / "reply.sse", data)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_whole_reply_is_as_written(case):
+    """`reply.json` is what any other caller is sent."""
+    reply = MessagesFold(call=call_of(case), id=ID)
+    for event in events_of(case):
+        reply.feed(event)
+    try:
+        data = reply.to_message()
+    except GatewayError as error:
+        data = error_body(error)
+    agrees(FOLDER / case / "reply.json", pretty(data))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_official_library_reads_the_reply(case):
+    """Its types know every event and the whole answer."""
+    whole = msgspec.json.decode((FOLDER / case / "reply.json").read_bytes())
+    if whole["type"] != "error":
+        Message.model_validate(whole)
+    for event in (FOLDER / case / "reply.sse").read_bytes().split(b"\n\n"):
+        if event and not event.startswith(b"event: error"):
+            EVENT.validate_json(event.partition(b"\ndata: ")[2])
