@@ -59,6 +59,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     """A longer conversation is not kept: 200,000 tokens of text are under one MiB."""
     history_ttl_s: float = 3_600.0
     """How long a conversation that nobody goes on with is kept: people pause, scripts do not."""
+    sockets_max: int = 2_000
+    """Upstream WebSockets in one worker, idle ones included; beyond them calls go by HTTP."""
+    sockets_per_account_max: int = 64
+    """Of one account: its calls at a time by default, and as many that wait for their next turn."""
     renewal_timeout_s: float = 30.0
     """One token exchange; giving up early leaves a refresh token that may be spent."""
     loop_lag_ready_s: float = 2.0

@@ -52,6 +52,10 @@ class UpstreamReply(Protocol):
     def headers(self) -> Sequence[tuple[str, str]]:
         """The headers, names in lower case, in the order in which they came."""
 
+    @property
+    def messages(self) -> bool:
+        """True if each piece that `read` returns is one event's data, not server-sent bytes."""
+
     async def read(self) -> bytes | None:
         """Return the next piece of the body as it arrived, or None at its proper end.
 

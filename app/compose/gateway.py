@@ -42,7 +42,6 @@ from app.telemetry.exposition import Exposition
 from app.telemetry.heartbeat import Heartbeat
 from app.telemetry.metrics import Metrics
 from app.upstream.auth_server import Route
-from app.upstream.codex_http import CodexHttp
 from app.upstream.http import HttpClient
 from app.upstream.identity import Identity
 
@@ -81,7 +80,11 @@ class Gateway:
             explanations=self.explanations,
         )
         self.identity = Identity(user_agent=settings.user_agent, originator=settings.originator)
-        self._make_keepers(parts.route(settings))
+        way = parts.route(settings)
+        self._make_keepers(way)
+        self.codex = parts.codex(
+            settings, client, identity=self.identity, way=way, clock=self.clock, rng=self.rng
+        )
         self.guard = Guard(
             callers=self.keys,
             clock=self.clock,
@@ -98,9 +101,7 @@ class Gateway:
         self.relay = Relay(
             pool=self.pool,
             admission=self.admission,
-            upstream=CodexHttp(
-                client=client, identity=self.identity, base_url=settings.upstream_base_url
-            ),
+            upstream=self.codex,
             renew=self._renew_now,
             clock=self.clock,
             rng=self.rng,
@@ -247,6 +248,10 @@ class Gateway:
             attempts_max=runtime.attempts_max,
             first_event_timeout_s=runtime.first_event_timeout_s,
             idle_timeout_s=runtime.idle_timeout_s,
+        )
+        self.codex.transport = runtime.upstream_transport
+        self.codex.sockets.keep(
+            {a.id: a.credential.generation for a in accounts if a.enabled},
         )
         self.client.expect_silence(max(runtime.first_event_timeout_s, runtime.idle_timeout_s))
         self.revision = revision

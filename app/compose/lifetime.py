@@ -51,6 +51,8 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
         place = await asyncio.to_thread(measuring.folder, settings, opened.books.incarnation)
         opened.exposition = measuring.exposition(opened, place)
         stack.push_async_callback(opened.exposition.close)
+        # After the tasks below: what still runs at the end may need a socket once more.
+        await stack.enter_async_context(opened.codex.sockets)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         tasks = [
             group.create_task(supervised(work, opened.rng))
@@ -62,6 +64,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 opened.books.sync,
                 opened.books.move,
                 opened.heartbeat.run,
+                opened.codex.sockets.run,
                 partial(opened.exposition.run, sleep=asyncio.sleep),
             )
         ]

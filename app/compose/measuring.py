@@ -8,6 +8,7 @@ from app.telemetry.account_gauges import AccountGauges
 from app.telemetry.exposition import Exposition
 from app.telemetry.folder import Folder, this_program
 from app.telemetry.metrics import Gauges
+from app.telemetry.socket_gauges import SocketGauges
 from app.telemetry.usage_gauges import UsageGauges
 
 FOLDER: Final = "run/metrics"
@@ -45,6 +46,7 @@ def exposition(opened: Gateway, folder: Folder | None) -> Exposition:
     return Exposition(
         opened.metrics,
         gauges,
+        SocketGauges(opened.codex.sockets, fallbacks=opened.codex.fallbacks),
         opened.account_counts,
         usage,
         own=(accounts,),

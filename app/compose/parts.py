@@ -20,9 +20,14 @@ from app.relay.relay import RelaySettings
 from app.settings import Settings
 from app.store.store import Store
 from app.upstream.auth_server import OAuthServer, Route, trust_store
+from app.upstream.codex import CodexUpstream
+from app.upstream.codex_http import CodexHttp
+from app.upstream.http import HttpClient
 from app.upstream.identity import Identity
 from app.upstream.manifests import TIMEOUT_S as MANIFEST_TIMEOUT_S
 from app.upstream.manifests import ManifestServer
+from app.upstream.sockets.pool import Bounds, SocketPool
+from app.upstream.sockets.wire import Dialler
 from app.upstream.usage import TIMEOUT_S as USAGE_TIMEOUT_S
 from app.upstream.usage import WhamUsage
 
@@ -101,6 +106,33 @@ def manifests(
         route=structs.replace(way, timeout_s=MANIFEST_TIMEOUT_S),
     )
     return Manifests(source=source, news=news, clock=clock, sleep=asyncio.sleep, rng=rng)
+
+
+def codex(
+    settings: Settings,
+    client: HttpClient,
+    *,
+    identity: Identity,
+    way: Route,
+    clock: Clock,
+    rng: Random,
+) -> CodexUpstream:
+    """Return the Codex backend. Its sockets have to be entered before the first call."""
+    dialler = Dialler(proxy_url=way.proxy_url, tls=way.tls)
+    base_url, limits = settings.upstream_base_url, settings.limits
+    sockets = SocketPool(
+        url="ws" + base_url.removeprefix("http").rstrip("/") + "/codex/responses",
+        dial=dialler.dial,
+        clock=clock,
+        rng=rng,
+        bounds=Bounds(limits.sockets_max, limits.sockets_per_account_max),
+    )
+    return CodexUpstream(
+        http=CodexHttp(client=client, identity=identity, base_url=base_url),
+        sockets=sockets,
+        identity=identity,
+        reaches=lambda account: dialler.reaches(account.proxy_url),
+    )
 
 
 def relay_settings(limits: Limits) -> RelaySettings:

@@ -54,6 +54,8 @@ class Call(Struct, frozen=True):
     """The caller hears the reply as it comes, not all at once."""
     tier: str | None = None
     """The service tier that was asked for."""
+    live: bool = False
+    """The caller speaks over a socket and takes events one by one, as the messages they are."""
     previous_response_id: str | None = None
     """The response that the call continues; `body` repeats all that was said before it."""
     delta: bytes | None = None

@@ -49,6 +49,19 @@ class Explain(StrEnum):
     ALL = "all"
 
 
+class UpstreamTransport(StrEnum):
+    """How calls get to the Codex backend."""
+
+    HTTP = "http"
+    """Each call by a request of its own. Callers who speak over a WebSocket get one upstream all
+    the same, since only there their increments save them anything."""
+    WEBSOCKET = "websocket"
+    """Every call over a socket where there is one to be had: no request has a head to wait for."""
+    AUTO = "auto"
+    """Over a socket what belongs to a session that names itself, for its next turns will use it
+    again; single calls by HTTP, as handshakes are throttled and cost more than they save."""
+
+
 class OnDisconnect(StrEnum):
     """What becomes of a stream whose caller has left."""
 
@@ -89,6 +102,9 @@ class RuntimeSettings(Struct, frozen=True, kw_only=True):
     on_disconnect: OnDisconnect = OnDisconnect.CANCEL
     """What becomes of a stream whose caller leaves: `cancel` spares the account, `finish` goes on
     for up to 30 s so that usage is counted, not estimated, and holds the account for as long."""
+    upstream_transport: UpstreamTransport = UpstreamTransport.HTTP
+    """How calls get to the Codex backend: `http`, `websocket`, or `auto` for sessions only. What a
+    socket can't carry goes by HTTP whatever is chosen."""
     prices: Annotated[dict[Model, Price], Meta(max_length=1_000)] = {}
     """What models cost, where the built-in price is not right or missing: a model's name upstream,
     or one with `*`, to dollars for a million tokens."""

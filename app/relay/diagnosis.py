@@ -318,6 +318,8 @@ _TABLE: Final[Sequence[tuple[_Sign, _Finding]]] = (
     (_named("model_not_found"), _unsuited),
     (_named(*_REQUEST_CODES), _refused),
     (_named("missing_scope"), _broken),
+    # The connection's limits, not the request's: another one takes it.
+    (_named("websocket_connection_limit_reached", "websocket_stream_limit_reached"), _broken),
     (_saying("missing scope"), _broken),
     (_named(*_CREDENTIAL_CODES), _unauthorized),
     (_named("unsupported_country_region_territory"), _unreachable),

@@ -21,6 +21,7 @@ from app.relay.attempt import Attempt
 from app.relay.deadline import Deadline
 from app.relay.diagnosis import Fault, diagnose
 from app.relay.silence import Silence
+from app.wire.messages import MessageDecoder
 from app.wire.sse import SseDecoder, SseEvent
 
 _LIMITS: Final = b'"codex.rate_limits"'
@@ -34,7 +35,10 @@ _DELTA: Final = b'"delta":"'
 
 
 class Batch(Struct, frozen=True, gc=False):
-    """Whole events that came together, and the bytes they came in."""
+    """Whole events that came together, and the bytes they came in.
+
+    Of a live call's reply only the events' `data` means anything: it may have come as messages.
+    """
 
     raw: bytes
     events: list[SseEvent]
@@ -75,7 +79,7 @@ class Reply:
         self._heard = attempt.heard = Heard()
         self._terms = terms
         self._clock = clock
-        self._decoder = SseDecoder(event_bytes_max=terms.event_bytes_max)
+        self._decoder = _decoder(upstream, terms, live=attempt.call.live)
         self._held: list[Batch] = []
         self._begun = False
         self._closed = False
@@ -258,6 +262,13 @@ class Reply:
 
     def _failure(self, failed: Fault) -> Outcome:
         return diagnose(failed, model=self._attempt.call.model, now=self._clock.now())
+
+
+def _decoder(upstream: UpstreamReply, terms: Terms, *, live: bool) -> SseDecoder | MessageDecoder:
+    """Return what makes events of what this upstream sends, for this caller."""
+    if upstream.messages:
+        return MessageDecoder(event_bytes_max=terms.event_bytes_max, framed=not live)
+    return SseDecoder(event_bytes_max=terms.event_bytes_max)
 
 
 _CUT: Final = "The upstream's stream broke off before its end."

@@ -61,6 +61,8 @@ class HttpReply:
 
     __slots__ = ("_ended", "_reader", "_request", "headers", "status")
 
+    messages = False
+
     def __init__(self, request: StreamRequest, response: Response) -> None:
         self._request = request
         self._reader = response.body_reader

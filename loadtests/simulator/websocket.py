@@ -34,11 +34,13 @@ OUTLIVED = (
     "Create a new websocket connection to continue."
 )
 _REFUSALS = {
+    307: "307_redirect",
     401: "401_expired",
     402: "402_deactivated",
     403: "403_restricted",
     426: "426",
     429: "429_usage_limit",
+    502: "502_html",
     503: "503_overloaded",
 }
 _CREATE = b'"response.create"'

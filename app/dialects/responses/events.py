@@ -110,7 +110,9 @@ class _Failed(Struct):
 
 class _Failing(Struct):
     error: _Error | None = None
+    error_type: object = None
     response: _Failed | None = None
+    body: _Failed | None = None
     status: object = None
     status_code: object = None
 
@@ -176,11 +178,12 @@ def failure_of(data: bytes) -> Failure:
     """
     try:
         event = msgspec.json.decode(data, type=_Failing)
-        error = event.error or (event.response.error if event.response else None)
+        within = event.response or event.body
+        error = event.error or (within.error if within else None)
         if error is None:
             error = msgspec.json.decode(data, type=_Error)
             if error.type in ("error", "response.failed"):
-                error.type = None
+                error.type = event.error_type
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Failure()
     message = _text(error.message) or ""

@@ -1,0 +1,1 @@
+"""Persistent sockets to the Codex backend: many turns, one after the other, on one connection."""
