@@ -5,8 +5,10 @@ is moved into the database first, so that budgets know what was spent before a c
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from secrets import token_hex
 from typing import Final
 
@@ -31,7 +33,15 @@ LAST_FLUSH_S: Final = 5.0
 """What a worker that goes away waits for the database; the next one moves what is left."""
 JOURNAL: Final = "journal"
 """Below the data directory."""
+SWEEP_S: Final = 600.0
+"""Between two looks for rows that are too old."""
+SWEEP_AGAIN_S: Final = 5.0
+"""After a look that has left some over."""
+SWEEP_PAUSE_S: Final = 0.05
+"""Between two transactions of a look: others get their turn."""
 _NOTHING: Final = Spent(0, 0)
+
+_log = logging.getLogger(__name__)
 
 
 class Books:
@@ -46,6 +56,7 @@ class Books:
         self._store = store
         self._clock = clock
         self._priced: int | None = None
+        self._runtime = RuntimeSettings()
         self.journal = Journal(settings.data_dir / JOURNAL, incarnation=self.incarnation)
         self.accountant = Accountant(self.journal, incarnation=self.incarnation, clock=clock)
         self.allowance = AllowanceBook()
@@ -88,12 +99,31 @@ class Books:
         """Move the journal into the database, until cancelled."""
         await self.mover.run()
 
+    async def tidy(self) -> None:
+        """Delete the rows that are older than the operator keeps them, until cancelled."""
+        retention = self._store.retention(pause=partial(asyncio.sleep, SWEEP_PAUSE_S))
+        while True:
+            wait_s, runtime = SWEEP_S, self._runtime
+            try:
+                swept = await retention.sweep(
+                    self._clock.now(), log_days=runtime.log_days, hours_days=runtime.hours_days
+                )
+            except StateError as error:
+                _log.warning("rows_not_deleted reason=%s", error.message)
+            else:
+                if not swept.complete:
+                    wait_s = SWEEP_AGAIN_S
+                if any(swept.rows.values()):
+                    _log.info("rows_deleted %s", swept.rows)
+            await asyncio.sleep(wait_s)
+
     async def learn(self, callers: Iterable[Caller], runtime: RuntimeSettings) -> None:
         """Take over prices and limits; what new limited keys have spent before is looked up.
 
         Raises:
             StateError: The store is away; nothing was taken over that matters.
         """
+        self._runtime = runtime
         table = PriceTable(runtime.prices)
         if table.version != self._priced:
             now = self._clock.now()

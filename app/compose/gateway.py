@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from random import Random
+from typing import Final
 
 from msgspec import structs
 
@@ -45,6 +46,10 @@ from app.upstream.auth_server import Route
 from app.upstream.http import HttpClient
 from app.upstream.identity import Identity
 
+KNOWN_S: Final = 5.0
+"""For so long after it was last looked at, the store is taken to be as it was: a change of keys
+reaches every worker within that time, and a frozen server takes longer to be found out."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -69,6 +74,8 @@ class Gateway:
         self.revision = -1
         """The state of the store that was loaded last; -1 before the first."""
         self.store_up = False
+        self._looked_at = self.clock.monotonic()
+        """When the store was last found, and so the keys known to be its own."""
         limits = settings.limits
         self.pool = parts.pool(limits, rng=self.rng)
         self.explanations = Explanations()
@@ -90,6 +97,7 @@ class Gateway:
             clock=self.clock,
             allow_anonymous=settings.allow_anonymous,
             trusted_proxies=settings.trusted_proxies,
+            stale=self._stale,
         )
         self.models = Models(guard=self.guard)
         self.history = MemoryHistory(bounds=history_bounds(limits), clock=self.clock)
@@ -218,9 +226,11 @@ class Gateway:
         Raises:
             StateError: The store is away; everything stays as it was.
         """
+        asked_at = self.clock.monotonic()
         revision = await self.store.revision()
         self.store_up = True
         if revision == self.revision:
+            self._looked_at = asked_at
             return
         accounts = await self.store.accounts.list()
         runtime = await self.store.settings.load()
@@ -255,7 +265,12 @@ class Gateway:
         )
         self.client.expect_silence(max(runtime.first_event_timeout_s, runtime.idle_timeout_s))
         self.revision = revision
+        self._looked_at = asked_at
         self.admission.serve_line()
+
+    def _stale(self) -> bool:
+        """Tell whether the store may have got keys that this worker has not heard of."""
+        return not self.store_up or self.clock.monotonic() - self._looked_at > KNOWN_S
 
     async def follow(self) -> None:
         """Reload whenever the store changes, until cancelled."""

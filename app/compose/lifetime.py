@@ -63,6 +63,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 opened.follow,
                 opened.books.sync,
                 opened.books.move,
+                opened.books.tidy,
                 opened.heartbeat.run,
                 opened.codex.sockets.run,
                 partial(opened.exposition.run, sleep=asyncio.sleep),

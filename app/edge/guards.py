@@ -1,17 +1,20 @@
 """Who is asking, and whether this, from there: a presented key to a caller, from memory."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Final
 
 from litestar.types import HTTPScope
 
 from app.domain.caller import Caller, KeyId
 from app.edge.origin import Network, origin, within
-from app.errors import CallerError, NotAllowed, Unauthenticated
+from app.errors import CallerError, NotAllowed, StateError, Unauthenticated
 from app.ports import Callers, Clock
 
 ANONYMOUS = Caller(KeyId("anonymous"), "anonymous")
+RETRY_S: Final = 5.0
+"""As long as a worker takes at most to hear of new keys once the store is back."""
 
 
 class Guard:
@@ -24,12 +27,17 @@ class Guard:
         clock: Clock,
         allow_anonymous: bool,
         trusted_proxies: Sequence[Network] = (),
+        stale: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take the networks of proxies that are believed when they say who asks them."""
+        """Take the networks of proxies that are believed when they say who asks them.
+
+        `stale` tells that the callers may be others by now, as the store is away.
+        """
         self._callers = callers
         self._clock = clock
         self._allow_anonymous = allow_anonymous
         self._trusted_proxies = trusted_proxies
+        self._stale = stale
 
     def identify(self, key: str | None) -> Caller:
         """Return the caller whose key this is.
@@ -37,10 +45,11 @@ class Guard:
         Raises:
             Unauthenticated: There is no key, or it opens nothing.
             CallerError: No key is configured at all, so nobody can be let in.
+            StateError: It opened nothing when the store was there, which it is not now.
         """
         if self._allow_anonymous:
             return (self._callers.find(key) if key else None) or ANONYMOUS
-        if self._callers.empty:
+        if self._callers.empty and not self._stale():
             raise CallerError(
                 "No API key is configured on this gateway: make one with `codex2api keys create`.",
                 status=503,
@@ -52,6 +61,11 @@ class Guard:
                 "You didn't provide an API key: send 'Authorization: Bearer <key>'."
             )
         caller = self._callers.find(key)
+        if caller is None and self._stale():
+            raise StateError(
+                "The key can't be judged while the gateway's database is away.",
+                retry_after_s=RETRY_S,
+            )
         if caller is None or not caller.enabled:
             raise Unauthenticated("Incorrect API key provided.")
         if caller.expires_at is not None and caller.expires_at <= self._clock.now():

@@ -39,6 +39,8 @@ from app.usage.prices import UNPRICED, PriceTable
 TOKENS_MAX: Final = 10**9
 """As many as are believed of one attempt; what a model reads and writes is thousandfold less."""
 CODE_CHARS_MAX: Final = 64
+NAME_CHARS_MAX: Final = 128
+"""Of a model's name, and of the one that a caller gave it; more than any model has."""
 MARK_S: Final = 1.0
 MARKS_MAX: Final = 1_000
 
@@ -156,8 +158,8 @@ class Accountant:
                     call.caller_id,
                     account.id,
                     call.dialect,
-                    call.model,
-                    call.asked_model,
+                    _name(call.model),
+                    _name(call.asked_model),
                     True,  # noqa: FBT003 - in the order of the fields, which is the quickest
                 )
             )
@@ -187,8 +189,8 @@ class Accountant:
                 call.caller_id,
                 account.id,
                 call.dialect,
-                call.model,
-                call.asked_model,
+                _name(call.model),
+                _name(call.asked_model),
                 call.stream,
                 _NAMES[type(outcome)],
                 None if whole else _code(outcome),
@@ -214,8 +216,8 @@ class Accountant:
                 ended.request_id,
                 ended.caller_id,
                 ended.dialect,
-                call.model if call else None,
-                call.asked_model if call else None,
+                _name(call.model) if call else None,
+                _name(call.asked_model) if call else None,
                 call is not None and call.stream,
                 ended.status,
                 _plain(ended.code),
@@ -292,6 +294,13 @@ def _code(outcome: Outcome) -> str | None:
             return "dead"
         case _:
             return None
+
+
+def _name(model: str) -> str:
+    """Return a model's name as it is kept: a caller may have given one of any length and form."""
+    if len(model) <= NAME_CHARS_MAX and model.isprintable():
+        return model
+    return "".join(letter if letter.isprintable() else "?" for letter in model[:NAME_CHARS_MAX])
 
 
 def _plain(code: str) -> str:

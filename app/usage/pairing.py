@@ -151,8 +151,8 @@ def _request_row(said: Answered, attempts: list[Attempted]) -> RequestRow:
 def _unanswered(last: Began | Attempted, attempts: list[Attempted]) -> RequestRow:
     """Return the row of a call whose worker died before it was answered.
 
-    Only an attempt that succeeded tells what the caller saw: its terminal event may have gone out,
-    and nothing could have followed it.
+    Whether an attempt's terminal event went out after it was written down is known to nobody, so
+    the row of one that succeeded says so, and is flagged all the same.
     """
     whole = isinstance(last, Attempted) and last.outcome == "succeeded"
     return RequestRow(
@@ -175,7 +175,7 @@ def _unanswered(last: Began | Attempted, attempts: list[Attempted]) -> RequestRo
         first_event_s=last.first_event_s if isinstance(last, Attempted) else None,
         seconds=sum(each.seconds for each in attempts),
         added_s=None,
-        interrupted=not whole,
+        interrupted=True,
     )
 
 

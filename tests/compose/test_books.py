@@ -8,12 +8,15 @@ from msgspec import structs
 
 from app.allowance.budget import Period
 from app.clock import SystemClock
+from app.compose import books as books_module
 from app.compose import gateway
 from app.compose.books import Books
 from app.domain.caller import Allowance, KeyId
 from app.domain.price import Price
+from app.domain.report import Wanted
 from app.domain.runtime import RuntimeSettings
 from app.errors import StateError
+from app.store.retention import Swept
 from app.store.store import Store
 from app.usage.mover import Mover
 from app.usage.segments import Segment
@@ -29,6 +32,11 @@ def spent(opened, key_id: str, *, cost_nusd: int, uid: str = "u1") -> None:
     append = opened.books.journal.append
     append(attempted(uid, at=now, caller_id=key_id, cost_nusd=cost_nusd))
     append(answered(uid, at=now, caller_id=key_id))
+
+
+async def uids(store: Store) -> list[str]:
+    """Return the calls that stand in the log."""
+    return sorted(row.uid for row in (await store.request_log.page(Wanted())).requests)
 
 
 async def test_what_a_call_cost_reaches_the_database(settings):
@@ -106,6 +114,52 @@ async def test_prices_are_taken_over_and_kept(settings):
         assert table.rate("gpt-9").input == 3_000
         assert table.version != first.version
         assert await opened.store.prices.find(table.version) == table.document.decode()
+
+
+async def test_old_rows_go_by_themselves(settings, monkeypatch):
+    """Those of single requests after the days that the operator has chosen; their sums stay."""
+    monkeypatch.setattr(books_module, "SWEEP_S", 0.01)
+    async with gateway(settings) as opened:
+        store, old = opened.store, opened.clock.now() - 3 * 86_400
+        append = opened.books.journal.append
+        append(attempted("old", at=old))
+        append(answered("old", at=old))
+        spent(opened, "k", cost_nusd=1, uid="new")
+        await opened.books.mover.flush()
+        assert await uids(store) == ["new", "old"]
+        await store.settings.save(RuntimeSettings(log_days=2), at=opened.clock.now())
+        while await uids(store) != ["new"]:  # noqa: ASYNC110 - the sweep tells nobody
+            await asyncio.sleep(0.01)
+        assert len(await store.reports.spending(opened.clock.now(), month_start=0)) == 2
+
+
+@pytest.mark.parametrize(("complete", "wait_s"), [(True, 600.0), (False, 5.0)])
+async def test_a_sweep_that_left_rows_over_is_soon_followed(
+    settings, monkeypatch, complete, wait_s
+):
+    """And one that the database did not take is tried again; nothing is ever waited for."""
+    answers = [StateError("away"), Swept({"requests": 1}, complete)]
+    waits = []
+
+    class Sweeps:
+        async def sweep(self, *_args, **_kwargs):
+            answer = answers.pop(0)
+            if isinstance(answer, StateError):
+                raise answer
+            return answer
+
+    async def slept(seconds):
+        waits.append(seconds)
+        if not answers:
+            raise asyncio.CancelledError
+
+    async with Store.open(settings) as store:
+        monkeypatch.setattr(store, "retention", lambda **_: Sweeps())
+        monkeypatch.setattr(books_module.asyncio, "sleep", slept)
+        with pytest.raises(asyncio.CancelledError):
+            await Books(settings, store, CLOCK).tidy()
+        monkeypatch.undo()
+    assert waits == [600.0, wait_s]
 
 
 async def test_the_state_of_the_journal_is_told(settings, monkeypatch):

@@ -6,15 +6,15 @@ import pytest
 
 from app.domain.caller import Caller, KeyId
 from app.edge.guards import ANONYMOUS, Guard
-from app.errors import CallerError, NotAllowed, Unauthenticated
+from app.errors import CallerError, NotAllowed, StateError, Unauthenticated
 from tests.edge.asgi import CALLER, KEY, Callers, scope
 from tests.fakes.clock import FakeClock
 
 
-def guard(callers: Callers | None = None, *, anonymous: bool = False) -> Guard:
-    """Return a guard that knows these callers."""
-    known = Callers() if callers is None else callers
-    return Guard(callers=known, clock=FakeClock(now=1_000.0), allow_anonymous=anonymous)
+def guard(callers: Callers | None = None, *, anonymous: bool = False, stale: bool = False) -> Guard:
+    """Return a guard that knows these callers, perhaps no more than those of a while ago."""
+    known, clock = Callers() if callers is None else callers, FakeClock(now=1_000.0)
+    return Guard(callers=known, clock=clock, allow_anonymous=anonymous, stale=lambda: stale)
 
 
 def one(**fields) -> Callers:
@@ -59,6 +59,23 @@ def test_a_key_ends_at_its_time(expires_at, good) -> None:
     with pytest.raises(Unauthenticated) as refused:
         guarded.identify(KEY)
     assert refused.value.code == "key_expired"
+
+
+@pytest.mark.parametrize("known", [Callers(), Callers([])])
+def test_an_unknown_key_is_not_judged_while_the_store_is_away(known) -> None:
+    """It may have been made meanwhile, so it is not called wrong, and it opens nothing."""
+    with pytest.raises(StateError) as refused:
+        guard(known, stale=True).identify("sk-unknown")
+    assert (refused.value.status, refused.value.code) == (503, "store_unavailable")
+    assert refused.value.retry_after_s is not None
+
+
+def test_what_is_known_is_judged_without_the_store() -> None:
+    """A good key opens, a disabled one does not, and no key is no key."""
+    assert guard(stale=True).identify(KEY) == CALLER
+    for guarded, key in ((guard(one(enabled=False), stale=True), KEY), (guard(stale=True), None)):
+        with pytest.raises(Unauthenticated):
+            guarded.identify(key)
 
 
 @pytest.mark.parametrize("key", [None, KEY])

@@ -23,7 +23,7 @@ from app.domain.outcome import (
 from app.domain.price import Price
 from app.domain.usage import Heard, Usage
 from app.usage.accountant import MARKS_MAX, TOKENS_MAX, Accountant, Bill, Ended
-from app.usage.framing import decode, encode
+from app.usage.framing import HEAD, decode, encode
 from app.usage.prices import UNPRICED, PriceTable
 from tests.fakes.accounts import account
 from tests.fakes.clock import FakeClock
@@ -258,6 +258,21 @@ def test_an_outcome_has_a_word_and_a_code(desk, outcome, name, code):
     """The upstream's own code is cut to what a column takes."""
     tried = desk.over(desk.call(), outcome, content=False)
     assert (tried.outcome, tried.code) == (name, code)
+
+
+@pytest.mark.parametrize(("given", "kept"), [
+    ("gpt-5.5 (mine)", "gpt-5.5 (mine)"), ("m" * 100_000, "m" * 128), ("a\0b\ud800\n", "a?b??"),
+])  # fmt: skip
+def test_a_models_name_is_cut_before_it_is_written_down(desk, given, kept):
+    """However long or odd a name is, its record is one that the journal and the store take."""
+    call = desk.call(model=given, asked_model=given)
+    tried = desk.over(call)
+    desk.end(call)
+    answered = desk.records[-1]
+    began = desk.records[0]
+    for record in (began, tried, answered):
+        assert (record.model, record.asked_model) == (kept, kept)
+        assert decode(HEAD + encode(record), offset=len(HEAD), records_max=1).records == [record]
 
 
 def test_a_call_reserves_what_it_was_allowed(desk):
