@@ -10,6 +10,7 @@ from app.domain.account import Secret
 from app.domain.runtime import OnDisconnect
 from app.edge import absent, calls, catalog, operations, spa
 from app.edge.chat import ChatSpeaker
+from app.edge.compact import CompactSpeaker
 from app.edge.dataplane import Bounds, DataPlane
 from app.edge.errors import render
 from app.edge.messages import MessagesSpeaker
@@ -53,6 +54,17 @@ def build(opened: Gateway) -> Litestar:
             calls.route(["/v1/responses", "/responses"], responses, plane),
             calls.route(
                 ["/backend-api/codex/responses", "/backend-api/codex/v1/responses"], codex, plane
+            ),
+            calls.route(
+                ["/v1/responses/compact", "/responses/compact"], CompactSpeaker(responses), plane
+            ),
+            calls.route(
+                [
+                    "/backend-api/codex/responses/compact",
+                    "/backend-api/codex/v1/responses/compact",
+                ],
+                CompactSpeaker(codex),
+                plane,
             ),
             calls.route(["/v1/chat/completions", "/chat/completions"], chat, plane),
             calls.route(["/v1/messages", "/messages"], MessagesSpeaker(models=models), plane),

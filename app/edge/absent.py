@@ -26,7 +26,6 @@ _METHODS: Final[Mapping[str, str]] = {
     "/images/edits": "POST",
     "/images/generations": "POST",
     "/realtime": "GET",
-    "/responses/compact": "POST",
     "/responses/input_tokens": "POST",
 }
 """Routes that are documented and not served yet, and their method."""

@@ -23,7 +23,13 @@ from app.edge.request import Head, Upload, read_head
 from app.edge.run import OK, Run, WayOf
 from app.edge.streaming import Downstream, Pace
 from app.edge.till import Till
-from app.errors import GatewayError, MethodNotAllowed, UpstreamError
+from app.errors import (
+    GatewayError,
+    MethodNotAllowed,
+    NotSupportedByUpstream,
+    UpstreamError,
+    UpstreamRefused,
+)
 from app.ports import CallObserver, Clock
 from app.relay.relay import Relay
 from app.relay.reply import Reply
@@ -35,6 +41,8 @@ logger = logging.getLogger(__name__)
 LINGER_S: Final = 10.0
 LINGER_BYTES_MAX: Final = 256 << 20
 """What a caller may still send, and for how long, after an early answer."""
+MISSING: Final = (404, 405, 501)
+"""Statuses that say that there is no such thing, not that it can't be done now."""
 LEFT: Final = "caller_left"
 """What is written down of a call whose caller did not stay for the end."""
 LEFT_MAX: Final = 200
@@ -222,7 +230,18 @@ class DataPlane:
         if plan.told is not None:
             await run.downstream.start([])
             await run.downstream.end(plan.told)
-        elif plan.document is not None:
+            return
+        try:
+            await self._ask(plan, run, place)
+        except (NotSupportedByUpstream, UpstreamRefused) as error:
+            if plan.otherwise is None or error.status not in MISSING or run.downstream.started:
+                raise
+            run.plan = plan.otherwise
+            await self._ask(plan.otherwise, run, place)
+
+    async def _ask(self, plan: PlanOf[P], run: Run[P], place: Place) -> None:
+        """Have an account answer the call, and say its answer."""
+        if plan.document is not None:
             found = await self._relay.document(plan.call, plan.document.usage)
             await run.downstream.answer(200, [JSON], plan.document.body(found.body))
         elif plan.stream:

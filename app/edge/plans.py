@@ -74,6 +74,8 @@ class PlanOf(Struct, Generic[P]):
     document: DocumentForm | None = None
     told: P | None = None
     """The answer, where no account has to be asked for it."""
+    otherwise: "PlanOf[P] | None" = None
+    """What to do where no upstream can do this, or the one that was asked has no such thing."""
 
 
 class Told(Struct, frozen=True):

@@ -1,12 +1,13 @@
 """One attempt's reply that is a JSON document and no stream: read whole, or not at all.
 
 What is not read to its proper end has shown nothing to the caller, so the attempt can be made
-again. The document itself is not looked into but for its usage.
+again. The document itself is not looked into but for its usage and encrypted items.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from app.dialects.responses.encrypted import of_document
 from app.domain.outcome import Abandoned, Outcome, Succeeded
 from app.domain.usage import Heard, Usage
 from app.errors import UpstreamProtocolError
@@ -61,6 +62,8 @@ class Document:
         self.body = b"".join(pieces)
         heard.usage = self._usage_of(self.body)
         attempt = self._attempt
+        for name in of_document(self.body):
+            attempt.found(name)
         attempt.began()
         attempt.conclude(Succeeded(attempt.begun_after_s or 0.0, heard.usage))
         return None

@@ -19,13 +19,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(INSTALL_S + 120)]
 TASK_S = 90
 GREETING = "hello-from-codex2api"
 LIMITED = {"fault": "429_usage_limit"}
+OTHER = "the gateway under test"
+OPENAI = "OpenAI"
+"""The CLI lets providers of this name compact; for others it asks for a summary itself."""
+LITE_MODEL = "gpt-5.6-sol"
 CONFIG = """\
 model = "{model}"
 model_provider = "gateway"
 check_for_update_on_startup = false
 
 [model_providers.gateway]
-name = "the gateway under test"
+name = "{name}"
 base_url = "{base_url}"
 wire_api = "responses"
 env_key = "GATEWAY_KEY"
@@ -40,21 +44,24 @@ enabled = false
 class Codex:
     """`codex exec` with a home and a working folder of its own."""
 
-    def __init__(self, home: Path, gateway: Gateway, base: str) -> None:
+    def __init__(
+        self, home: Path, gateway: Gateway, base: str, *, name: str = OTHER, model: str = MODEL
+    ) -> None:
         self._home = home
-        config = CONFIG.format(model=MODEL, base_url=gateway.url + base)
+        config = CONFIG.format(model=model, base_url=gateway.url + base, name=name)
         (home / "config.toml").write_text(config)
         (home / "work").mkdir()
 
-    def work(self, task: str, *, key: str = API_KEY) -> tuple[int, list[dict]]:
-        """Return the exit status and the events of one task."""
+    def work(self, task: str, *more: str, key: str = API_KEY) -> tuple[int, list[dict]]:
+        """Return the exit status and the events of one task; `more` are arguments before it."""
         home = str(self._home)
         done = subprocess.run(
             [
                 *(str(installed() / "node_modules" / ".bin" / "codex"), "exec", "--json"),
                 *("--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"),
-                *("-C", str(self._home / "work"), task),
+                *(*more, task),
             ],
+            cwd=self._home / "work",
             env=clean_environment(HOME=home, CODEX_HOME=home, GATEWAY_KEY=key),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -109,3 +116,34 @@ def test_a_wrong_key_is_told_to_the_user(codex, simulator) -> None:
     assert (status, events[-1]["type"]) == (1, "turn.failed"), events
     assert "Incorrect API key provided" in events[-1]["error"]["message"]
     assert simulator.records == []
+
+
+@pytest.mark.parametrize("base", ["/v1", "/backend-api/codex"])
+@pytest.mark.parametrize(("name", "model"), [(OPENAI, MODEL), (OPENAI, LITE_MODEL), (OTHER, MODEL)])
+def test_a_session_goes_on_after_its_compaction(
+    tmp_path, gateway, simulator, base, name, model
+) -> None:
+    """A turn with a command, one that is compacted before it, and one after that.
+
+    What was compacted can be read by one account only, so all of it stays there.
+    """
+    installed()
+    codex = Codex(tmp_path, gateway, base, name=name, model=model)
+    status, events = codex.work(prompt("Please run the greeting."))
+    assert (status, events[-1]["type"]) == (0, "turn.completed"), events
+    thread = events[0]["thread_id"]
+    told = []
+    for number, limit in enumerate((2_000, 200_000), start=2):
+        compact = ("-c", f"model_auto_compact_token_limit={limit}")
+        task = prompt(f"echo: turn {number}")
+        status, events = codex.work(task, *compact, "resume", thread)
+        assert (status, events[-1]["type"]) == (0, "turn.completed"), events
+        told += [item["text"].split(" (")[0] for item in _items(events, "agent_message")]
+    assert told == ["turn 2", "turn 3"]
+    turns = simulator.wait_for_records(5)
+    assert [(turn["status"], turn["terminal"]) for turn in turns] == [(200, "completed")] * 5
+    assert len({turn["account"] for turn in turns}) == 1
+    assert simulator.violations == []
+    rollout = "".join(file.read_text() for file in tmp_path.rglob("rollout-*.jsonl"))
+    assert "compacted" in rollout
+    assert ('"type":"compaction"' in rollout) == (name == OPENAI)

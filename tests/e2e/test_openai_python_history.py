@@ -116,3 +116,44 @@ def test_a_response_can_not_be_fetched(client) -> None:
         with pytest.raises(openai.NotFoundError) as caught:
             method(first.id)
         assert "fetch" in json.dumps(caught.value.body)
+
+
+def test_a_conversation_is_compacted_and_goes_on(client, simulator) -> None:
+    """By the unary call, from an earlier response or from items; what comes back is sent again."""
+    first = client.responses.create(model=MODEL, input=prompt("echo: one"))
+    short = client.responses.compact(model=MODEL, previous_response_id=first.id)
+    assert (short.object, short.output[-1].type) == ("response.compaction", "compaction")
+    assert short.usage.total_tokens > 0
+    kept = [item.to_dict() for item in short.output]
+    assert [item["type"] for item in kept] == ["message", "compaction"]
+    again = client.responses.compact(model=MODEL, input=[*kept, {"role": "user", "content": "x"}])
+    kept = [item.to_dict() for item in again.output]
+    assert [item["type"] for item in kept if "type" in item][-1] == "compaction"
+    more = {"role": "user", "content": "echo: two"}
+    answer = client.responses.create(model=MODEL, input=[*kept, more])
+    assert answer.output_text == "two"
+    assert len({turn["account"] for turn in simulator.wait_for_records(4)}) == 1
+
+
+def test_a_compaction_that_nobody_can_read_is_refused(client, simulator) -> None:
+    """In the caller's words, not as a defect."""
+    sealed = {"type": "compaction", "encrypted_content": "gAAAAAB-of-somebody-else"}
+    with pytest.raises(openai.APIStatusError) as caught:
+        client.responses.compact(model=MODEL, input=[sealed])
+    assert caught.value.status_code == 409
+    assert caught.value.code == "response_context_unavailable"
+    simulator.quiet()
+    assert [what["kind"] for what in simulator.violations] == ["foreign_encrypted_content"]
+    simulator.mark()
+
+
+@pytest.mark.parametrize(("fields", "param"), [
+    ({}, "input"), ({"input": [], "extra_body": {"stream": True}}, "stream"),
+    ({"input": [{"role": "nobody", "content": ""}]}, "input[0].role"),
+])  # fmt: skip
+def test_what_can_not_be_compacted_is_named(client, simulator, fields, param) -> None:
+    """Before an account is asked."""
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.compact(model=MODEL, **fields)
+    assert caught.value.param == param
+    assert simulator.records == []

@@ -9,8 +9,7 @@ from tests.edge.asgi import Server, scope
 
 @pytest.mark.parametrize(("method", "path", "status"), [
     ("POST", "/v1/embeddings", 501), ("POST", "/embeddings", 501),
-    ("POST", "/v1/completions/", 501),
-    ("POST", "/backend-api/codex/responses/compact", 501), ("GET", "/v1/realtime", 501),
+    ("POST", "/v1/completions/", 501), ("GET", "/v1/realtime", 501),
     ("GET", "/v1/embeddings", 405), ("POST", "/v1/realtime", 405),
     ("GET", "/v1/responses/resp_1", 404), ("DELETE", "/responses/resp_1/", 404),
     ("GET", "/v1/responses/resp_1/input_items", 404), ("GET", "/v1/nothing", 404),

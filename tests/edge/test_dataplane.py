@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from app.dialects.responses.errors import error_body
 from app.domain.call import Call, Dialect
@@ -734,3 +735,27 @@ async def test_an_answer_that_no_account_is_asked_for_is_told() -> None:
     assert server.headers["request-id"] == server.headers["x-request-id"] == "mine"
     [ended] = scene.books.records
     assert (ended.status, ended.code, ended.model) == (200, "ok", None)
+
+
+@pytest.mark.parametrize(("status", "asked"), [(404, 2), (405, 2), (501, 2), (400, 1), (503, 1)])
+async def test_what_is_missing_upstream_may_be_asked_for_otherwise(status, asked):
+    """Once, and only where there is no such thing; what can't be done now stays as it is."""
+    calls = []
+
+    class Relays(Relay):
+        async def whole(self, call: Call, make_fold: Any) -> Any:
+            calls.append(call.model)
+            if call.model == "m":
+                raise UpstreamRefused("no", status=status, code="x")
+            return make_fold()
+
+    class Speaks(Speaker):
+        async def plan(self, asked: Asked) -> Plan:
+            plan = await super().plan(asked)
+            call = structs.replace(plan.call, model="other")
+            return structs.replace(plan, otherwise=structs.replace(plan, call=call))
+
+    server = Server(b"whole")
+    await Scene(Relays(Reply()), Speaks()).ask(with_key(), server)
+    assert len(calls) == asked
+    assert server.status == (200 if asked == 2 else status)

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct, structs
 
+from app.dialects.responses.encrypted import COMPACTIONS
 from app.dialects.responses.items import message
 from app.domain.conversation import Conversation, own_size
 from app.wire.peek import Peek
@@ -25,7 +26,6 @@ _RAWS: Final = msgspec.json.Decoder(list[Raw])
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw])
 _REFERENCE_MARK: Final = b'"item_reference"'
 _TRIGGER_MARK: Final = b'"compaction_trigger"'
-_COMPACTIONS: Final = frozenset({"compaction", "compaction_summary", "context_compaction"})
 _ENCRYPTED_MARK: Final = b'"encrypted_content"'
 
 
@@ -119,7 +119,7 @@ def _compacted(
     said: bytes, output: Sequence[bytes], previous: Conversation | None
 ) -> tuple[bytes, Conversation | None]:
     """Return what is left of what was said before a compaction that was asked for."""
-    if any(_head(item).type in _COMPACTIONS for item in output):
+    if any(_head(item).type in COMPACTIONS for item in output):
         return b"", None
     items = _items(Raw(b"[" + said + b"]"))
     kept = [bytes(item) for item in items if _head(item).type != "compaction_trigger"]

@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 SEALED_MAX: Final = 512
 """Items looked at in one request, the latest first; longer conversations get compacted."""
 
-_COMPACTIONS: Final = frozenset({"compaction", "compaction_summary", "context_compaction"})
+COMPACTIONS: Final = frozenset({"compaction", "compaction_summary", "context_compaction"})
 _WHOLE_MAX: Final = 256
 _HEAD: Final = 64
 _TAIL: Final = 128
@@ -41,6 +41,11 @@ class _Event(Struct):
     item: _Item | None = None
 
 
+class _Document(Struct):
+    output: Raw = Raw(b"[]")
+
+
+_DOCUMENT: Final = msgspec.json.Decoder(_Document)
 _ITEMS: Final = msgspec.json.Decoder(list[_Item])
 _RAWS: Final = msgspec.json.Decoder(list[Raw])
 _ITEM: Final = msgspec.json.Decoder(_Item)
@@ -61,6 +66,17 @@ def of_event(data: bytes) -> str | None:
     return fingerprint(item.encrypted_content) if item and item.encrypted_content else None
 
 
+def of_document(data: bytes) -> tuple[str, ...]:
+    """Return the fingerprints of the encrypted items in the `output` of a whole answer."""
+    if _MARK not in data:
+        return ()
+    try:
+        output = _DOCUMENT.decode(data).output
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ()
+    return tuple(sealed.fingerprint for sealed in of_input(output))
+
+
 def of_input(items: bytes | Raw) -> tuple[Sealed, ...]:
     """Return a request's encrypted items, the latest first."""
     try:
@@ -74,7 +90,7 @@ def of_input(items: bytes | Raw) -> tuple[Sealed, ...]:
     for item in reversed(read):
         if item.encrypted_content:
             name = fingerprint(item.encrypted_content)
-            found.append(Sealed(name, item.type in _COMPACTIONS))
+            found.append(Sealed(name, item.type in COMPACTIONS))
             if len(found) == SEALED_MAX:
                 break
     return tuple(found)
@@ -105,7 +121,7 @@ def fingerprint(content: str) -> str:
 
 
 def _goes(item: _Item, names: Container[str] | None) -> bool:
-    if not item.encrypted_content or item.type in _COMPACTIONS:
+    if not item.encrypted_content or item.type in COMPACTIONS:
         return False
     return names is None or fingerprint(item.encrypted_content) in names
 

@@ -27,7 +27,7 @@ _EMPTY: Final = (None, Raw(b"null"), Raw(b"[]"))
 _ZERO: Final = Raw(b"0")
 _COUNTS: Final = ("input_tokens", "output_tokens", "total_tokens")
 _DETAILS: Final = {
-    "input_tokens_details": {"cached_tokens": _ZERO},
+    "input_tokens_details": {"cached_tokens": _ZERO, "cache_write_tokens": _ZERO},
     "output_tokens_details": {"reasoning_tokens": _ZERO},
 }
 
@@ -184,7 +184,7 @@ class ResponsesFold:
             raise StreamIncomplete("The upstream's stream ended without its terminal event.")
         if self._note is not None:
             _tell(self._note, response, self._items)
-        answer: dict[str, object] = {**response, "usage": _usage(response.get("usage"))}
+        answer: dict[str, object] = {**response, "usage": completed_usage(response.get("usage"))}
         if response.get("output") in _EMPTY:
             answer["output"] = self._items.output() or []
         return msgspec.json.encode(answer)
@@ -216,7 +216,7 @@ def _object(value: Raw | None) -> dict[str, Raw]:
     return _members(bytes(value))
 
 
-def _usage(given: Raw | None) -> dict[str, object]:
+def completed_usage(given: Raw | None) -> dict[str, object]:
     """Return the usage with zeros where typed SDKs would otherwise find nothing."""
     told = _told(given)
     usage: dict[str, object] = {**dict.fromkeys(_COUNTS, _ZERO), **told}
