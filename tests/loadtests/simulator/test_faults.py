@@ -193,7 +193,7 @@ async def test_a_slow_body_is_not_lost(peer):
     short = {"private_events": False, "skip_created": True, "terminal": "none"}
     answer = await peer.ask(sim("echo: hi", body_bytes_per_s=4000, **short))
     assert answer.text == "hi"
-    assert answer.reads > 100
+    assert answer.reads > 20  # a busy machine reads several of them at once
 
 
 @pytest.mark.parametrize("where", ["head", "body"])
