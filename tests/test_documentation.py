@@ -1,0 +1,107 @@
+"""The documentation, held to the code: what it names is there, and what is there is explained."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from app import errors
+from app.cli.main import main
+from app.domain.runtime import RuntimeSettings
+from app.settings import VARIABLES
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(
+    path
+    for path in (ROOT / "docs").rglob("*.md")
+    if "decisions" not in path.relative_to(ROOT).parts
+)
+TROUBLESHOOTING = ROOT / "docs" / "operate" / "troubleshooting.md"
+CONTRACT = """
+invalid_request model_not_found unknown_route method_not_allowed request_timeout payload_too_large
+invalid_api_key key_expired model_not_allowed no_api_keys not_supported_by_upstream overloaded
+store_unavailable rate_limit_exceeded insufficient_quota pool_empty pool_busy usage_limit_reached
+upstream_error upstream_timeout stream_incomplete response_context_unavailable server_draining
+"""
+OTHERS = {"POSTGRES_PASSWORD", "GRAFANA_PASSWORD", "CODEX2API_KEY", "CODEX_ENV_FILE"}
+CLIENTS = {"OPENAI_BASE_URL", "OPENAI_API_KEY", "ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN"}
+
+
+def relative(path: Path) -> str:
+    """Return the path as a test id."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """Yield the words of each command of ours that a page shows, as far as they may be names."""
+    for found in re.finditer(r"(?:`|^\s*)codex2api((?: [a-z][a-z-]+)+)", text, re.MULTILINE):
+        yield found[1].split()
+
+
+def every_code() -> set[str]:
+    """Return the codes of all errors that the gateway makes."""
+    kinds = [each for each in vars(errors).values() if isinstance(each, type)]
+    return {each.code for each in kinds if issubclass(each, errors.GatewayError)}
+
+
+def test_every_code_of_an_error_is_explained() -> None:
+    """Who meets one finds what it means and what to do."""
+    first_cells = [
+        line.split("|")[1]
+        for line in TROUBLESHOOTING.read_text("utf-8").splitlines()
+        if line.startswith("| `")
+    ]
+    explained = {code for cell in first_cells for code in re.findall(r"`(\w+)`", cell)}
+    assert explained == every_code() | set(CONTRACT.split())
+
+
+@pytest.mark.parametrize("path", [*PAGES, ROOT / "README.md"], ids=relative)
+def test_a_command_that_is_shown_is_there(path: Path) -> None:
+    """As far as its words are names of commands; what follows may be a word of the sentence."""
+    for words in commands(path.read_text("utf-8")):
+        group: click.Command = main
+        for word in words:
+            if not isinstance(group, click.Group):
+                break
+            assert word in group.commands, f"{relative(path)}: codex2api {' '.join(words)}"
+            group = group.commands[word]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=relative)
+def test_a_variable_that_is_shown_is_read(path: Path) -> None:
+    """By the gateway, by the stack around it, or by a client."""
+    named = set(
+        re.findall(
+            r"\b(?:CODEX|DATABASE|REDIS|CACHE|UPSTREAM|OPENAI|ANTHROPIC|LOG|TRUSTED)"
+            r"2?(?:API)?_[A-Z_]+\b",
+            path.read_text("utf-8"),
+        )
+    )
+    known = {variable.name for variable in VARIABLES} | OTHERS | CLIENTS
+    assert {name.removesuffix("_FILE") for name in named if name not in known} <= known
+
+
+@pytest.mark.parametrize("path", PAGES, ids=relative)
+def test_a_page_has_its_place_in_the_site(path: Path) -> None:
+    """A page that nothing leads to is not read."""
+    site = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))
+    assert f'"{path.relative_to(ROOT / "docs").as_posix()}"' in repr(
+        site["project"]["nav"]
+    ).replace("'", '"')
+
+
+def test_the_settings_that_pages_name_are_there() -> None:
+    """Those in backticks that end as settings do."""
+    names = set(RuntimeSettings.__struct_fields__)
+    shown = set()
+    for path in PAGES:
+        shown |= set(
+            re.findall(
+                r"`((?:[a-z]+_)+(?:timeout_s|days|models|aliases|interval_s))`",
+                path.read_text("utf-8"),
+            )
+        )
+    assert shown <= names
