@@ -162,9 +162,11 @@ class Session:
         gauges = self._world.gauges
         gauges.sockets_open += 1
         gauges.sockets_max = max(gauges.sockets_max, gauges.sockets_open)
+        gauges.in_flight -= 1  # a socket is no request: its turns are
         try:
             await self._serve_turns()
         finally:
+            gauges.in_flight += 1
             gauges.sockets_open -= 1
 
     async def _serve_turns(self) -> None:

@@ -23,12 +23,12 @@ class Answer(Struct):
     status: int = 200
     headers: list[tuple[str, str]] = field(default_factory=lambda: [SSE])
     after_s: float = 0.0
+    messages: bool = False
+    """Each piece is one event's data, as over a socket."""
 
 
 class FakeReply:
     """Satisfies `app.ports.UpstreamReply`."""
-
-    messages = False
 
     def __init__(self, name: str, answer: Answer, log: list[str]) -> None:
         self._name = name
@@ -36,6 +36,7 @@ class FakeReply:
         self._log = log
         self.status = answer.status
         self.headers = answer.headers
+        self.messages = answer.messages
 
     async def read(self) -> bytes | None:
         """Take the next step."""

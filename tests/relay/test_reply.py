@@ -21,6 +21,7 @@ from tests.relay.scene import (
     DONE,
     TEXT,
     USAGE,
+    WHOLE,
     Heard,
     Scene,
     error,
@@ -377,3 +378,64 @@ async def test_nothing_was_heard_of_a_reply_that_did_not_begin():
     with pytest.raises(UpstreamRefused):
         await scene.open()
     assert scene.heard == [None]
+
+
+def data(raw: bytes) -> bytes:
+    """Return the data of one event."""
+    return raw.split(b"data: ")[1].strip()
+
+
+MESSAGES = [data(raw) for raw in WHOLE]
+
+
+@virtual
+async def test_messages_are_framed_for_callers_who_read_events():
+    """Byte for byte what they would have got over HTTP."""
+    scene = Scene(a=[Answer(list(MESSAGES), messages=True)])
+    assert await scene.stream() == TEXT
+    assert scene.upstream.log == ["a asked", "a finished"]
+
+
+@virtual
+async def test_messages_stay_what_they_are_for_callers_who_take_them_live():
+    """The object that was received is the one that is passed on."""
+    scene = Scene(a=[Answer(list(MESSAGES), messages=True)])
+    reply = await scene.open(live=True)
+    passed = []
+    while (batch := await reply.read()) is not None:
+        passed += [event.data for event in batch.events]
+    await reply.close()
+    assert all(got is sent for got, sent in zip(passed, MESSAGES, strict=True))
+
+
+@virtual
+async def test_what_is_sent_to_a_live_caller_by_http_has_the_same_data():
+    """The upstream's way makes no difference."""
+    scene = Scene(a=[good()])
+    reply = await scene.open(live=True)
+    passed = []
+    while (batch := await reply.read()) is not None:
+        passed += [event.data for event in batch.events]
+    await reply.close()
+    assert passed == MESSAGES
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("websocket_connection_limit_reached", 1), ("websocket_stream_limit_reached", 1)],
+)
+def test_a_connection_s_limit_in_a_reply_is_another_attempt(code, expected):
+    """It says nothing about the account nor about the call."""
+
+    @virtual
+    async def play() -> None:
+        told = data(event("error", status=400, error={"code": code, "message": "no"}))
+        scene = Scene(
+            a=[Answer([MESSAGES[0], told], messages=True)],
+            b=[Answer(list(MESSAGES), messages=True)],
+        )
+        assert await scene.stream() == TEXT
+        assert len(scene.upstream.log) == 4
+        assert scene.outcomes.count("a Broken") == expected
+
+    play()

@@ -7,8 +7,8 @@
 Rule 1: one response in flight: only an idle socket is asked.
 Rule 2: a socket is used again only if the terminal event of its last response has come, belonged to
         that response, was a good one, and was taken by whoever asked. Anything else spoils it.
-Rule 3: of a socket that was used before, a response must begin by saying so. Whatever else comes
-        first may be left over from another response, and the socket is spoilt.
+Rule 3: of a socket that was used before, a response must begin by saying so, with a name that is
+        new. Whatever else comes first may be left over from the last one: the socket is spoilt.
 Rule 4: between two responses only private events may come, and they are dropped.
 Rule 5: a socket that answers pings may be silent; how long a reply may take, the relay decides.
 Rule 6: a socket grows at most 50 minutes old, each a little less, so that not all go at once.
@@ -93,6 +93,7 @@ class Life:
     __slots__ = (
         "_age_s_max",
         "_hold",
+        "_last_id",
         "_opened_at",
         "_pinged_at",
         "_response_id",
@@ -110,6 +111,7 @@ class Life:
         self._pinged_at = now
         self._hold = False
         self._response_id: str | None = None
+        self._last_id: str | None = None
         self.heard_at = now
         self.idle_since = now
         self.phase = Phase.IDLE
@@ -134,6 +136,7 @@ class Life:
         self.phase = Phase.ASKED
         self.turns += 1
         self._hold = hold
+        self._last_id = self._response_id
         self.held = self._response_id = None
 
     def hear(self, kind: Kind, data: bytes, now: float) -> Whose:
@@ -205,8 +208,11 @@ class Life:
             return Whose.TURN
         if self.turns > 1 and kind not in _BEGINNINGS:
             return self._stray()
+        named = _id_of(data) if kind is Kind.LIFECYCLE else None
+        if named is not None and named == self._last_id:
+            return self._stray()
         self.phase = Phase.ANSWERING
-        self._response_id = _id_of(data) if kind is Kind.LIFECYCLE else None
+        self._response_id = named
         if kind.terminal:
             return self._end(kind, data)
         return Whose.TURN

@@ -70,7 +70,7 @@ TABLE = {
     "private":             (NOBODY, (TURN, ASKED),     (TURN, ASKED),     (TURN, ANSWERING)),
     "created":             (STRAY, (TURN, ANSWERING), (TURN, ANSWERING), (TURN, ANSWERING)),
     "progress":            (STRAY, (TURN, ANSWERING), (TURN, ANSWERING), (TURN, ANSWERING)),
-    "another's progress":  (STRAY, (TURN, ANSWERING), (TURN, ANSWERING), (STRAY, ANSWERING)),
+    "another's progress":  (STRAY, (STRAY, ASKED),    (TURN, ANSWERING), (STRAY, ANSWERING)),
     "content":             (STRAY, (STRAY, ASKED),    (TURN, ANSWERING), (TURN, ANSWERING)),
     "completed":           (STRAY, (STRAY, ASKED),    (TURN, DONE),      (TURN, DONE)),
     "another's completed": (STRAY, (STRAY, ASKED),    (TURN, DONE),      (STRAY, ANSWERING)),
