@@ -20,10 +20,13 @@ from app.domain.outcome import Outcome
 from app.domain.quota import QuotaView
 from app.domain.shared import (
     AccountTally,
+    Binding,
+    Bound,
     Claim,
     Fence,
     KeySpent,
     Presence,
+    Rung,
     SharedEvent,
     Snapshot,
     Tidings,
@@ -417,6 +420,9 @@ class SharedView(Protocol):
     def spent(self, key_id: KeyId) -> KeySpent:
         """Return what the others have spent for a key in the latest day and month they know."""
 
+    def spending(self) -> Sequence[KeySpent]:
+        """Return the same of each key for which it has changed since this was asked."""
+
     def needs(self, account_id: AccountId, own: int) -> Sequence[int]:
         """Return how many calls each live process has or wants, by rank; `own` at this one's."""
 
@@ -460,18 +466,25 @@ class SharedState(Protocol):
     async def lease(self, name: str, *, ttl_s: float) -> Fence | None:
         """Lease a name for some time; None if somebody else has it.
 
-        A holder that is slow may outlive its lease, so what it does under it must be refused by
-        whoever keeps the truth once another one has done it.
+        It ends early if its holder is gone. A holder that is slow may outlive its lease, so what
+        it does under it must be refused by whoever keeps the truth once another one has done it.
 
         Raises:
             SharedUnavailable: Nobody can say.
         """
 
-    async def release(self, fence: Fence) -> None:
-        """Give a lease back; nothing happens if somebody else has the name by now."""
+    async def release(self, fence: Fence, *, after_s: float = 0.0) -> None:
+        """Give a lease back so much later; nothing happens if somebody else has it by now."""
 
-    async def bell(self) -> bool:
-        """Return True once another process has said something urgent, False after a while."""
+    async def bind(self, bindings: Sequence[Binding]) -> None:
+        """Tell those who listen at once what belongs to which account; it is told once only.
+
+        Raises:
+            SharedUnavailable: Nobody may have heard it.
+        """
+
+    async def bell(self) -> Rung | Bound | None:
+        """Return what another process wants to be heard at once, None after a while."""
 
     async def leave(self) -> None:
         """Say that this process is going: others may have its shares at once."""

@@ -319,13 +319,6 @@ def _contradictions(settings: Settings, *, unread: set[str]) -> list[Fault]:
         found += _postgres_faults(settings)
     if redis and settings.redis_addr is None:
         found.append(Fault("REDIS_ADDR", "nothing", "host:port or a URL with CACHE_DRIVER=redis"))
-    if redis:
-        found.append(
-            Fault(
-                "CACHE_DRIVER", "'redis'", "memory: this version runs one worker, which keeps "
-                "its state in memory; Redis is read but not served yet",
-            )
-        )  # fmt: skip
     if (settings.tls_cert is None) != (settings.tls_key is None):
         name = "CODEX_TLS_CERT" if settings.tls_cert is None else "CODEX_TLS_KEY"
         found.append(Fault(name, "nothing", "to be set, as the certificate and key go together"))

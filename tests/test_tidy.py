@@ -27,9 +27,6 @@ ENTRY_POINTS = {
     "app.asgi": "Granian loads it by name",
     "app.__main__": "`python -m app`",
     "app.cli.main": "the command `codex2api`",
-    "app.shared.memory": "state shared between workers; no worker has others yet",
-    "app.shared.redis": "state shared between workers; no worker has others yet",
-    "app.shared.sync": "state shared between workers; no worker has others yet",
     "app.serving": "started by the command line and by `app.__main__`",
 }
 LOADED_BY_ALEMBIC = "app.store.migrations"

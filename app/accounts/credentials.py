@@ -24,22 +24,21 @@ from random import Random
 from msgspec import Struct, structs
 
 from app.accounts.deadlines import RenewalPolicy, renewal_at, retry_at, risk_at, settled_at
+from app.accounts.lane import Lane, Sleep
 from app.accounts.renewal import (
     Adopted,
-    Lane,
     Postponed,
     Refused,
     Renewal,
     Renewed,
     Result,
-    Sleep,
     Uncertain,
     remembered,
 )
 from app.accounts.roster import Entry, Roster
 from app.domain.account import Account, AccountId
 from app.errors import StateError
-from app.ports import AccountSource, AuthServer, Clock, CredentialStore
+from app.ports import AccountSource, AuthServer, Clock, CredentialStore, SharedState
 
 __all__ = ["CredentialRenewer", "RenewalNews", "RenewalPolicy", "Timing"]
 
@@ -62,6 +61,8 @@ class Timing(Struct, frozen=True):
     sleep: Sleep
     rng: Random
     policy: RenewalPolicy = RenewalPolicy()
+    shared: SharedState | None = None
+    """The other processes, which use the same lane; None if there can be none."""
 
 
 class CredentialRenewer:
@@ -83,12 +84,14 @@ class CredentialRenewer:
         self._news = news
         self._roster = Roster()
         clock, sleep = timing.clock, timing.sleep
-        lane = Lane(spacing_s=timing.policy.spacing_s, clock=clock, sleep=sleep)
+        self._lane = Lane(
+            spacing_s=timing.policy.spacing_s, clock=clock, sleep=sleep, shared=timing.shared
+        )
         self._renewal = Renewal(
             server=server,
             store=store,
             source=source,
-            lane=lane,
+            lane=self._lane,
             clock=clock,
             sleep=sleep,
             plan=self._fresh_until,
@@ -156,11 +159,11 @@ class CredentialRenewer:
         """
         async with asyncio.TaskGroup() as group:
             self._group = group
-            self._renewal.closing = False
+            self._renewal.closing = self._lane.closing = False
             try:
                 await self._serve(group)
             finally:
-                self._renewal.closing = True
+                self._renewal.closing = self._lane.closing = True
                 await self._land()
                 self._group = None
 

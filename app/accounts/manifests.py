@@ -22,7 +22,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from app.accounts.renewal import Sleep
+from app.accounts.lane import Sleep
 from app.dialects import live_manifest
 from app.dialects.live_manifest import ManifestUnreadable
 from app.dialects.manifest import Card

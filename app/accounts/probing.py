@@ -24,8 +24,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from app.accounts.lane import Sleep
 from app.accounts.probe_agenda import Entry, ProbeAgenda
-from app.accounts.renewal import Sleep
 from app.domain.account import Account, AccountId, AccountKind
 from app.domain.quota import QuotaView
 from app.pool.state import AccountState

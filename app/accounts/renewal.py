@@ -5,19 +5,18 @@ intent, spend it, store what it bought, and only then let anybody use that. From
 on there is no way back: what was bought is held until the store takes it. How a renewal ended
 is a value; what follows from it (deadlines, news) is decided by the renewer.
 
-`Lane` lets accounts pass one at a time: all are of one client id, the one that the Codex programs
-share, so there is one lane. Nothing is tried twice in here.
+Accounts pass one at a time (`app.accounts.lane`). Nothing is tried twice in here.
 """
 
-import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from msgspec import Struct, structs
 
 from app.accounts.claims import read
 from app.accounts.enrolment import whose
+from app.accounts.lane import Lane, Sleep
 from app.domain.account import Account, Secret
 from app.errors import StateError
 from app.ports import (
@@ -41,8 +40,6 @@ STORE_TRIES_CLOSING = 5
 
 STORE_TRIES_DEFECT = 60
 """When the store is there but fails in a way that it should not."""
-
-Sleep = Callable[[float], Awaitable[None]]
 
 Plan = Callable[[float | None], float | None]
 """Tells when a credential is renewed next that was issued just now and ends then."""
@@ -107,32 +104,6 @@ def remembered(result: Result, *, at: float, next_at: float | None) -> RenewalEv
             return RenewalEvent(RenewalKind.POSTPONED, at, code, next_at)
         case _:
             return None
-
-
-class Lane:
-    """Lets one exchange through at a time, and the next only `spacing_s` after it."""
-
-    def __init__(self, *, spacing_s: float, clock: Clock, sleep: Sleep) -> None:
-        self._spacing_s = spacing_s
-        self._clock = clock
-        self._sleep = sleep
-        self._lock = asyncio.Lock()
-        self._free_at = -math.inf
-
-    async def __aenter__(self) -> None:
-        await self._lock.acquire()
-        wait_s = self._free_at - self._clock.monotonic()
-        if wait_s <= 0:
-            return
-        try:
-            await self._sleep(wait_s)
-        except BaseException:
-            self._lock.release()
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        self._free_at = self._clock.monotonic() + self._spacing_s
-        self._lock.release()
 
 
 class Renewal:

@@ -5,9 +5,11 @@
 
 A call enters before its body is read (calls a minute, calls at a time), reserves once it is known
 what it may take (tokens a minute, money), and is settled exactly once. Nothing is looked up and
-nothing waits. A key without limits costs one comparison. What other processes have spent, and this
-one before it began to count, arrives through `spent_elsewhere` and is as old as their last word,
-which is the bound of the overshoot. Whoever brings it asks `strangers` whose spending is missing.
+nothing waits. A key without limits costs one comparison. What other processes take arrives through
+`hear` and is as old as their last word; what was spent before anybody here counted arrives through
+`stored`, from the database (`app.allowance.elsewhere` has how both make one figure). Calls that
+several processes let in within the age of that word are the overshoot. Whoever brings it asks
+`strangers` whose spending is missing.
 """
 
 from collections.abc import Iterable
@@ -18,7 +20,9 @@ from msgspec import Struct
 
 from app.allowance.bucket import Bucket
 from app.allowance.budget import Period, Purse, began_at, ends_at
+from app.allowance.elsewhere import Elsewhere
 from app.domain.caller import Allowance, Caller, KeyId
+from app.domain.shared import KeySpent
 from app.errors import TooManyRequests
 
 HeaderPairs = list[tuple[bytes, bytes]]
@@ -31,6 +35,10 @@ class _Page(Struct):
     tokens: Bucket
     purses: dict[Period, Purse]
     in_flight: int = 0
+    entered: int = 0
+    """Calls that were let in since the page began."""
+    taken: int = 0
+    """Tokens that were taken or reserved since then."""
 
 
 class Ticket(Struct):
@@ -44,6 +52,7 @@ class Ticket(Struct):
 
 
 _FREE: Final = Allowance()
+_NOBODY: Final = KeySpent(KeyId(""))
 
 
 class AllowanceBook:
@@ -51,8 +60,13 @@ class AllowanceBook:
 
     def __init__(self) -> None:
         self._pages: dict[KeyId, _Page] = {}
-        self._elsewhere: dict[tuple[KeyId, Period], tuple[int, int]] = {}
-        """When the period began, and what was spent in it but not on a page of this book."""
+        self._elsewhere: dict[KeyId, Elsewhere] = {}
+        """What was spent but not on a page of this book."""
+        self._limits: dict[KeyId, Allowance] = {}
+        self._touched: dict[KeyId, None] = {}
+        """Pages that have changed since `take_spent`."""
+        self.alone = False
+        """Nothing was heard of the others for long: their calls under way are over by now."""
 
     def enter(self, caller: Caller, *, now: float, monotonic: float) -> Ticket:
         """Let one more call of the caller begin.
@@ -64,9 +78,10 @@ class AllowanceBook:
         if allowance == _FREE:
             return Ticket(caller.id, allowance)
         page = self._page(caller.id, now=now, monotonic=monotonic)
-        if allowance.concurrency_max is not None and page.in_flight >= allowance.concurrency_max:
+        most = allowance.concurrency_max
+        if most is not None and page.in_flight + self._others(caller.id).in_flight >= most:
             raise TooManyRequests(
-                f"This API key may have {allowance.concurrency_max} calls under way at a time.",
+                f"This API key may have {most} calls under way at a time.",
                 retry_after_s=1.0,
             )
         if allowance.requests_per_minute is not None:
@@ -78,6 +93,8 @@ class AllowanceBook:
                 )
             page.requests.take(1.0)
         page.in_flight += 1
+        page.entered += 1
+        self._touched[caller.id] = None
         return Ticket(caller.id, allowance)
 
     def reserve(
@@ -105,6 +122,7 @@ class AllowanceBook:
                     retry_after_s=wait_s,
                 )
             page.tokens.take(tokens)
+        page.taken += tokens
         # Also where there is no budget: one may be set before the period is over.
         for purse in page.purses.values():
             purse.reserved += cost_nusd
@@ -119,6 +137,8 @@ class AllowanceBook:
         if ticket.allowance == _FREE or page is None:
             return
         page.in_flight -= 1
+        page.taken += tokens - ticket.reserved_tokens
+        self._touched[ticket.key_id] = None
         if ticket.allowance.tokens_per_minute is not None:
             page.tokens.take(tokens - ticket.reserved_tokens)
         for period, purse in page.purses.items():
@@ -126,12 +146,64 @@ class AllowanceBook:
             purse.reserved -= ticket.reserved_nusd
             purse.spent += cost_nusd
 
-    def spent_elsewhere(self, key_id: KeyId, period: Period, nusd: int, *, now: float) -> None:
-        """Take over what the key has spent in this period in other processes, and before."""
-        self._elsewhere[key_id, period] = (began_at(period, now=now), nusd)
+    def stored(self, key_id: KeyId, period: Period, nusd: int, *, now: float) -> None:
+        """Take over what all processes together have spent in this period, as the database has it.
+
+        It may lag behind, so it never makes less of what is known.
+        """
+        began = began_at(period, now=now)
+        found = self._elsewhere.setdefault(key_id, Elsewhere(key_id))
+        found.base(period, nusd - self.spent(key_id, period, now=now), began_at=began)
+
+    def introduce(self, spent: KeySpent) -> None:
+        """Begin to listen for a key of which the others have said this much already."""
+        self._elsewhere.setdefault(spent.id, Elsewhere(spent.id)).heard = spent
+
+    def hear(self, spent: KeySpent, *, now: float, monotonic: float) -> None:
+        """Take over what the others have taken for a key, all together and up to now."""
+        allowance = self._limits.get(spent.id)
+        if allowance is None:
+            return
+        found = self._elsewhere.setdefault(spent.id, Elsewhere(spent.id))
+        requests = spent.requests - found.heard.requests
+        tokens = spent.tokens - found.heard.tokens
+        found.heard = spent
+        page = self._page(spent.id, now=now, monotonic=monotonic)
+        if allowance.requests_per_minute is not None:
+            page.requests.lose(requests, allowance.requests_per_minute, now=monotonic)
+        if allowance.tokens_per_minute is not None:
+            page.tokens.lose(tokens, allowance.tokens_per_minute, now=monotonic)
+
+    def take_spent(self, *, now: float) -> list[KeySpent]:
+        """Return the pages that have changed since this was asked the last time."""
+        touched, self._touched = self._touched, {}
+        found = []
+        for key_id in touched:
+            page = self._pages.get(key_id)
+            if page is not None:
+                day, month = page.purses[Period.DAY], page.purses[Period.MONTH]
+                day.turn(Period.DAY, now=now)
+                month.turn(Period.MONTH, now=now)
+                found.append(
+                    KeySpent(
+                        key_id, day.began_at, day.spent, month.began_at, month.spent,
+                        day.reserved, page.in_flight, page.entered, page.taken,
+                    )
+                )  # fmt: skip
+        return found
+
+    @property
+    def budgeted(self) -> list[KeyId]:
+        """The keys that have a budget of money."""
+        return [key_id for key_id, allowance in self._limits.items() if _budgets(allowance)]
+
+    @property
+    def limited(self) -> Iterable[KeyId]:
+        """The keys that have any limit."""
+        return self._limits.keys()
 
     def strangers(self, callers: Iterable[Caller]) -> list[KeyId]:
-        """Return the limited keys of which nothing is known yet, neither from here nor elsewhere.
+        """Return the limited keys of which it is not known what was spent before.
 
         Tell of each of them what it has spent, even if that is nothing.
         """
@@ -139,8 +211,7 @@ class AllowanceBook:
             caller.id
             for caller in callers
             if caller.allowance != _FREE
-            and caller.id not in self._pages
-            and (caller.id, Period.DAY) not in self._elsewhere
+            and not (caller.id in self._elsewhere and self._elsewhere[caller.id].based)
         ]
 
     def spent(self, key_id: KeyId, period: Period, *, now: float) -> int:
@@ -174,12 +245,22 @@ class AllowanceBook:
 
     def keep(self, callers: dict[KeyId, Caller]) -> None:
         """Forget keys that are gone or have no limits any more, and have no call under way."""
-        limited = {key_id for key_id, caller in callers.items() if caller.allowance != _FREE}
+        limited = {
+            key_id: caller.allowance
+            for key_id, caller in callers.items()
+            if caller.allowance != _FREE
+        }
+        self._limits = limited
         for key_id in [known for known in self._pages if known not in limited]:
             if not self._pages[key_id].in_flight:
                 del self._pages[key_id]
-        for known in [each for each in self._elsewhere if each[0] not in limited]:
+        for known in [each for each in self._elsewhere if each not in limited]:
             del self._elsewhere[known]
+
+    def _others(self, key_id: KeyId) -> KeySpent:
+        """Return what the others have under way for a key, as far as that can still be so."""
+        found = self._elsewhere.get(key_id)
+        return _NOBODY if found is None or self.alone else found.heard
 
     def _page(self, key_id: KeyId, *, now: float, monotonic: float) -> _Page:
         page = self._pages.get(key_id)
@@ -197,8 +278,10 @@ class AllowanceBook:
     ) -> None:
         purse = self._pages[key_id].purses[period]
         purse.turn(period, now=now)
-        began, elsewhere = self._elsewhere.get((key_id, period), (0, 0))
-        others = elsewhere if began == purse.began_at else 0
+        elsewhere = self._elsewhere.get(key_id)
+        others = self._others(key_id).reserved_nusd
+        if elsewhere is not None:
+            others += elsewhere.spent(period, began_at=purse.began_at)
         if not purse.affords(cost_nusd + others, budget):
             end = ends_at(period, now=now)
             raise TooManyRequests(

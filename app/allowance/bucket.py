@@ -39,6 +39,14 @@ class Bucket(Struct):
         """Take units, or give some back where they are negative."""
         self.level -= units
 
+    def lose(self, units: float, limit: int, *, now: float) -> None:
+        """Take what was taken elsewhere before anybody knew here.
+
+        That leaves no debt of more than a minute's worth: nobody is kept out for longer.
+        """
+        self.fill(limit, now=now)
+        self.level = max(self.level - units, min(self.level, -float(limit)))
+
     def full_in_s(self, limit: int) -> float:
         """Return how long until the bucket is full again."""
         return max(0.0, (limit - self.level) * MINUTE_S / limit)

@@ -18,8 +18,9 @@ from msgspec import structs
 from app.accounts import claims
 from app.accounts.deadlines import RenewalPolicy, queue_s
 from app.accounts.enrolment import enrolment
+from app.accounts.lane import Lane
 from app.accounts.new_account import NewAccount
-from app.accounts.renewal import Adopted, Lane, Renewal, Renewed, remembered
+from app.accounts.renewal import Adopted, Renewal, Renewed, remembered
 from app.cli.options import given
 from app.clock import SystemClock
 from app.domain.account import Account, AccountKind, Secret

@@ -6,7 +6,7 @@ is moved into the database first, so that budgets know what was spent before a c
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from secrets import token_hex
@@ -14,9 +14,10 @@ from typing import Final
 
 from app.allowance.book import AllowanceBook
 from app.allowance.budget import Period, began_at
-from app.domain.caller import Caller
+from app.domain.caller import Caller, KeyId
 from app.domain.report import Spent
 from app.domain.runtime import RuntimeSettings
+from app.domain.shared import KeySpent
 from app.edge.till import Till
 from app.errors import StateError
 from app.ports import Clock
@@ -60,6 +61,8 @@ class Books:
         self.journal = Journal(settings.data_dir / JOURNAL, incarnation=self.incarnation)
         self.accountant = Accountant(self.journal, incarnation=self.incarnation, clock=clock)
         self.allowance = AllowanceBook()
+        self.said: Callable[[KeyId], KeySpent] = KeySpent
+        """Tells what other processes have said of a key so far."""
         self.till = Till(book=self.allowance, accountant=self.accountant, clock=clock)
 
     @asynccontextmanager
@@ -133,14 +136,27 @@ class Books:
         self.allowance.keep(known)
         strangers = self.allowance.strangers(known.values())
         if strangers:
-            now = self._clock.now()
-            month = began_at(Period.MONTH, now=now)
-            spending = await self._store.reports.spending(now, month_start=month)
             for key_id in strangers:
-                spent = spending.get(key_id, _NOTHING)
-                tell = self.allowance.spent_elsewhere
-                tell(key_id, Period.DAY, spent.day_nusd, now=now)
-                tell(key_id, Period.MONTH, spent.month_nusd, now=now)
+                self.allowance.introduce(self.said(key_id))
+            await self._count(strangers)
+
+    async def recount(self) -> None:
+        """Read anew what keys with a budget have spent, in all processes together.
+
+        Raises:
+            StateError: The store is away.
+        """
+        if self.allowance.budgeted:
+            await self._count(self.allowance.budgeted)
+
+    async def _count(self, keys: Collection[KeyId]) -> None:
+        now = self._clock.now()
+        month = began_at(Period.MONTH, now=now)
+        spending = await self._store.reports.spending(now, month_start=month)
+        for key_id in keys:
+            spent = spending.get(key_id, _NOTHING)
+            self.allowance.stored(key_id, Period.DAY, spent.day_nusd, now=now)
+            self.allowance.stored(key_id, Period.MONTH, spent.month_nusd, now=now)
 
     def state(self) -> JournalState:
         """Return how the journal is now."""

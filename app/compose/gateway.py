@@ -19,12 +19,14 @@ from app.clock import SystemClock
 from app.compose import parts
 from app.compose.books import Books
 from app.compose.observers import Observers
+from app.compose.sharing import Sharing
 from app.dialects.catalog import Catalog
 from app.dialects.live_manifest import overlaid
 from app.dialects.manifest import CARDS, Card
 from app.domain.account import Account, AccountId, AccountKind
 from app.domain.quota import QuotaView
 from app.domain.runtime import RuntimeSettings
+from app.domain.shared import CredentialRenewed, StoreChanged
 from app.edge.guards import Guard
 from app.edge.inflight import InFlight
 from app.edge.models import Models
@@ -69,6 +71,9 @@ class Gateway:
         self.account_counts = AccountCounts(now=self.clock.now)
         self.metrics = Metrics(accounts=self.account_counts)
         self.books = Books(settings, store, self.clock)
+        self.sharing = Sharing(
+            settings, incarnation=self.books.incarnation, clock=self.clock, rng=self.rng
+        )
         self.heartbeat = Heartbeat(self._follow_the_clock)
         self.in_flight = InFlight(calls_max=settings.limits.streams_max)
         self.revision = -1
@@ -85,6 +90,7 @@ class Gateway:
             queue_max=limits.queue_max,
             queue_wait_s=limits.queue_wait_s,
             explanations=self.explanations,
+            hurry=self.sharing.hurry,
         )
         self.identity = Identity(user_agent=settings.user_agent, originator=settings.originator)
         way = parts.route(settings)
@@ -117,6 +123,7 @@ class Gateway:
             observer=Observers(self.books.accountant, self.metrics, renew=self._renew_soon),
             settings=parts.relay_settings(limits),
         )
+        self.sharing.join(self)
 
     def _make_keepers(self, way: Route) -> None:
         """Make the services that keep what is known of accounts and models up to date."""
@@ -127,6 +134,7 @@ class Gateway:
             way=way,
             clock=self.clock,
             rng=self.rng,
+            shared=self.sharing.shared,
             news=RenewalNews(renewed=self._renewed, failed=self._not_renewed),
         )
         self.manifests = parts.manifests(
@@ -162,7 +170,14 @@ class Gateway:
     def _renewed(self, account: Account) -> None:
         """Take over a new credential; calls may be waiting for it."""
         self.metrics.refreshed("renewed")
+        self.sharing.announce(CredentialRenewed(account.id, account.credential.generation))
         self.pool.put(account, now=self.clock.now())
+        self.admission.serve_line()
+
+    def take_over(self, account: Account) -> None:
+        """Take over one account that another process has changed."""
+        self.pool.put(account, now=self.clock.now())
+        self.renewer.watch(account)
         self.admission.serve_line()
 
     def _not_renewed(self, account_id: AccountId, permanent: bool, code: str) -> None:  # noqa: FBT001 - the renewer's callback
@@ -243,6 +258,8 @@ class Gateway:
         self.plans = frozenset(account.plan for account in accounts if account.plan)
         self._configure()
         self.pool.apply(accounts, now=self.clock.now())
+        if self.sharing.reloaded(revision, accounts):
+            self.sharing.announce(StoreChanged(revision))
         # In the order of the store, so that all workers tell the same ones apart.
         self.account_counts.keep(account.id for account in accounts if account.enabled)
         for account in accounts:

@@ -43,6 +43,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
             HttpClient(proxy_url=proxy_url, ca_file=settings.ca_file)
         )
         opened = Gateway(settings, store, client)
+        stack.push_async_callback(opened.sharing.close)
         wanted = [Secret(key) for key in settings.api_keys]
         if wanted:
             await store.keys.ensure(wanted, name="environment", at=opened.clock.now())
@@ -66,6 +67,9 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 opened.books.tidy,
                 opened.heartbeat.run,
                 opened.codex.sockets.run,
+                opened.sharing.run,
+                opened.sharing.follow,
+                opened.sharing.recount,
                 partial(opened.exposition.run, sleep=asyncio.sleep),
             )
         ]

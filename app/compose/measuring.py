@@ -34,6 +34,7 @@ def exposition(opened: Gateway, folder: Folder | None) -> Exposition:
         late=lambda: opened.client.late,
         loop_lag_s=lambda: opened.heartbeat.lag_s,
         store_up=lambda: opened.store_up,
+        shared=lambda: (opened.sharing.shared.up, opened.sharing.age_s),
     )
     accounts = AccountGauges(
         states=lambda: opened.pool.states,

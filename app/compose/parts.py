@@ -15,7 +15,7 @@ from app.domain.account import Secret
 from app.limits import Limits
 from app.pool.affinity import AffinityTable
 from app.pool.pool import AccountPool
-from app.ports import Clock
+from app.ports import Clock, SharedState
 from app.relay.relay import RelaySettings
 from app.settings import Settings
 from app.store.store import Store
@@ -53,8 +53,15 @@ def route(settings: Settings) -> Route:
     )
 
 
-def renewer(
-    settings: Settings, store: Store, *, way: Route, clock: Clock, rng: Random, news: RenewalNews
+def renewer(  # noqa: PLR0913 - keyword-only, the parts that it brings together
+    settings: Settings,
+    store: Store,
+    *,
+    way: Route,
+    clock: Clock,
+    rng: Random,
+    shared: SharedState,
+    news: RenewalNews,
 ) -> CredentialRenewer:
     """Return the service that keeps credentials alive."""
     return CredentialRenewer(
@@ -72,6 +79,7 @@ def renewer(
             sleep=asyncio.sleep,
             rng=rng,
             policy=RenewalPolicy(sweep_s=settings.renewal_sweep_s),
+            shared=shared,
         ),
         news=news,
     )

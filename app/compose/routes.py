@@ -72,7 +72,7 @@ def build(opened: Gateway) -> Litestar:
             *operations.routes(
                 in_flight=opened.in_flight,
                 metrics=opened.exposition.text,
-                loaded=lambda: opened.revision >= 0,
+                loaded=lambda: opened.revision >= 0 and opened.sharing.settled,
                 late=lambda: opened.heartbeat.lag_s > limits.loop_lag_ready_s,
                 metrics_token=Secret(settings.metrics_token) if settings.metrics_token else None,
             ),

@@ -6,11 +6,13 @@ is never used again. Nothing in here is a secret.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import Struct
 
 from app.domain.account import AccountId
 from app.domain.caller import KeyId
+from app.domain.quota import QuotaView
 
 
 class AccountTally(Struct, frozen=True, array_like=True):
@@ -26,7 +28,7 @@ class AccountTally(Struct, frozen=True, array_like=True):
 
 
 class KeySpent(Struct, frozen=True, array_like=True):
-    """What one process spent for one caller's key, in nano-dollars.
+    """What one process spent for one caller's key; money is in nano-dollars.
 
     `day_at` and `month_at` are when the day and the month began that it was spent in, epoch
     seconds.
@@ -37,6 +39,14 @@ class KeySpent(Struct, frozen=True, array_like=True):
     day_nusd: int = 0
     month_at: int = 0
     month_nusd: int = 0
+    reserved_nusd: int = 0
+    """What its calls under way may cost."""
+    in_flight: int = 0
+    """Calls under way now."""
+    requests: int = 0
+    """Calls that were let in since the process began."""
+    tokens: int = 0
+    """Tokens that were taken or reserved since then."""
 
 
 class Presence(Struct, frozen=True, array_like=True):
@@ -74,6 +84,20 @@ class AccountRested(Struct, frozen=True, array_like=True, tag="rested"):
     model: str | None = None
 
 
+class AccountReset(Struct, frozen=True, array_like=True, tag="reset"):
+    """An operator has ended every rest of an account."""
+
+    account_id: AccountId
+
+
+class QuotaHeard(Struct, frozen=True, array_like=True, tag="quota"):
+    """What the upstream said of an account's limits, with a reply to a call for this model."""
+
+    account_id: AccountId
+    view: QuotaView
+    model: str
+
+
 class CredentialRenewed(Struct, frozen=True, array_like=True, tag="renewed"):
     """An account has a credential of this generation; it is to be read from the store."""
 
@@ -103,8 +127,40 @@ class Missed(Struct, frozen=True, array_like=True, tag="missed"):
     """Events have been lost on the way: everything is to be read anew. Never announced."""
 
 
-SharedEvent = AccountRested | CredentialRenewed | StoreChanged | KeyRevoked | Draining
+SharedEvent = (
+    AccountRested
+    | AccountReset
+    | QuotaHeard
+    | CredentialRenewed
+    | StoreChanged
+    | KeyRevoked
+    | Draining
+)
 News = SharedEvent | Missed
+URGENT: Final = (AccountRested, AccountReset, CredentialRenewed, StoreChanged, KeyRevoked, Draining)
+"""Events that the others are rung for; the rest comes with the next round."""
+
+
+class Binding(Struct, frozen=True, array_like=True):
+    """What belongs to which account since when (epoch seconds), by its key in our own tables.
+
+    `owned` says that only this account can read it; else it is a session, which does better there.
+    """
+
+    key: str
+    account_id: AccountId
+    at: float
+    owned: bool
+
+
+class Rung(Struct, frozen=True):
+    """Somebody has said something urgent: begin a round."""
+
+
+class Bound(Struct, frozen=True):
+    """What others have bound just now. Some of it may be lost on the way."""
+
+    bindings: Sequence[Binding]
 
 
 class Tidings(Struct, frozen=True):

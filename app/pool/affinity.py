@@ -33,10 +33,21 @@ class AffinityTable:
             return None
         return entry[0]
 
-    def bind(self, key: str, account_id: AccountId, *, now: float) -> None:
-        """Bind `key` to the account from now on, or keep it bound for longer."""
+    def bind(self, key: str, account_id: AccountId, *, now: float) -> bool:
+        """Bind `key` to the account from now on, or keep it bound for longer.
+
+        True if it was not bound to this account before.
+        """
         entries = self._entries
+        before = entries.get(key)
         entries[key] = (account_id, now + self._ttl_s)
         entries.move_to_end(key)
         if len(entries) > self._entries_max:
             entries.popitem(last=False)
+        return before is None or before[0] != account_id
+
+    def hear(self, key: str, account_id: AccountId, *, at: float) -> None:
+        """Take over a binding that was made elsewhere, unless a later one is known."""
+        before = self._entries.get(key)
+        if before is None or before[1] - self._ttl_s < at:
+            self.bind(key, account_id, now=at)

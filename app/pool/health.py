@@ -159,6 +159,21 @@ def reset(state: AccountState) -> None:
     state.model_ready_at.clear()
 
 
+def told(state: AccountState, until: float, reason: str, *, model: str | None, now: float) -> None:
+    """Rest the account, or one model of it, until a limit ends that another process met.
+
+    Nothing happens if it rests that long anyway, or if the end has passed.
+    """
+    until = min(until, now + REST_MAX_S)
+    known = state.ready_at if model is None else state.model_ready_at.get(model, 0.0)
+    if until <= max(now, known):
+        return
+    if model is None:
+        _rest(state, until, reason)
+    else:
+        _rest_model(state, model, until, now=now)
+
+
 def serves(state: AccountState, model: str, *, now: float) -> bool:
     """Tell whether `model` does not rest on this account at `now`; forgets a rest that is over."""
     until = state.model_ready_at.get(model)

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from app.domain.account import Account, AccountId
@@ -21,7 +20,9 @@ from app.domain.outcome import Outcome, Succeeded
 from app.domain.quota import MAIN_FAMILY, QuotaView
 from app.pool import concurrency, health, lessons, quota
 from app.pool.affinity import AffinityTable
+from app.pool.company import Company
 from app.pool.counters import Changes
+from app.pool.lease import Lease, NotBefore
 from app.pool.pausing import Families, lift, pause, pause_anew
 from app.pool.policy import Policy
 from app.pool.runway import Runways
@@ -29,27 +30,9 @@ from app.pool.shelf import Place, Stance
 from app.pool.shelves import Demand, Shelves, Wanted, wanted_by
 from app.pool.state import AccountState, Health
 
+__all__ = ["AccountPool", "Lease", "NotBefore"]
+
 _SERVING: Final = (Health.READY, Health.PROBING)
-
-
-class Lease(Struct, frozen=True):
-    """The right to make one attempt on one account. Settle it exactly once."""
-
-    account: Account
-    number: int
-    reason: str = ""
-    """Why this account: `only`, `preferred`, `owner`, `session`, or the strategy's name."""
-
-
-class NotBefore(Struct, frozen=True):
-    """No account can take the call now.
-
-    `at` is the earliest known moment (epoch seconds) at which one may; None if only a settled
-    lease can make room (`busy`) or if nothing will (no account serves the model at all).
-    """
-
-    at: float | None
-    busy: bool
 
 
 class AccountPool:
@@ -85,6 +68,10 @@ class AccountPool:
         """Whose counters have changed, for those who publish them."""
         self.runways = Runways()
         """How long the accounts last."""
+        self.company = Company(
+            self._shelves, self._families, sessions=affinity, owners=self._owners
+        )
+        """What other processes are told, and what is heard of them."""
 
     def configure(self, policy: Policy, *, now: float) -> None:
         """Take over what the operator decided; costs a walk over all accounts if it is new."""
@@ -161,16 +148,25 @@ class AccountPool:
                 self._shelves.file(place, now=now)
 
     def observe(
-        self, account_id: AccountId, view: QuotaView, *, model: str | None, now: float
+        self,
+        account_id: AccountId,
+        view: QuotaView,
+        *,
+        model: str | None,
+        now: float,
+        overheard: bool = False,
     ) -> None:
         """Take in what an upstream said about an account's limits.
 
-        `model` is that of the call whose reply it was, None if there was no call.
+        `model` is that of the call whose reply it was, None if there was no call. What was
+        `overheard` has been said to another process.
         """
         shelves = self._shelves
         place = shelves.places.get(account_id)
         if place is None:
             return
+        if not overheard:
+            self.company.observed(account_id, view, model)
         # Without a call it was asked for, and then it is the last word.
         quota.hear(place.state, view, pause_at=place.pause_at, now=now, final=model is None)
         self.runways.heard(place.state, now=now)
@@ -205,6 +201,7 @@ class AccountPool:
             lessons.failed(state, outcome, generation=used, number=number, now=now, rng=rng)
             if paused:
                 pause(place, self._families, now=now)
+            self.company.failed(state, outcome, now=now)
         self._waiting.discard(number)
         self.changes.touch(state)
         if place.shelf is None and not state.in_flight:
@@ -214,7 +211,8 @@ class AccountPool:
 
     def bind(self, key: str, account_id: AccountId, *, now: float) -> None:
         """Remember that the item or state named by `key` belongs to the account."""
-        self._owners.bind(key, account_id, now=now)
+        if self._owners.bind(key, account_id, now=now):
+            self.company.bound(key, account_id, now=now, owned=True)
 
     def owner(self, key: str, *, now: float) -> AccountId | None:
         """Return the account that the item or state named by `key` belongs to."""
@@ -244,14 +242,6 @@ class AccountPool:
             self._ordinals += 1
         else:
             self._put(account, place.state.ordinal, now)
-
-    def retire(self, account_id: AccountId, reason: str, *, dead: bool) -> None:
-        """Take an account out whose credential no longer opens anything."""
-        place = self._shelves.places.get(account_id)
-        if place is not None:
-            health.expired(place.state, reason, dead=dead)
-            # Nobody who is out is ranked, so the time does not matter.
-            self._shelves.file(place, now=0.0)
 
     def not_renewed(self, account_id: AccountId) -> None:
         """Let calls wait no longer for an account's new credential: getting one has failed."""
@@ -288,6 +278,11 @@ class AccountPool:
         """Return the account as it is known now."""
         place = self._shelves.places.get(account_id)
         return place.state.account if place else None
+
+    def state(self, account_id: AccountId) -> AccountState | None:
+        """Return all that is known of an account; read only."""
+        place = self._shelves.places.get(account_id)
+        return place.state if place else None
 
     @property
     def policy(self) -> Policy:
@@ -358,8 +353,9 @@ class AccountPool:
         state.turn = number
         self._leased[number] = (place, call.model)
         self._waiting.add(number)
-        if call.session_key is not None:
-            self._affinity.bind(call.session_key, state.account.id, now=now)
+        key = call.session_key
+        if key is not None and self._affinity.bind(key, state.account.id, now=now):
+            self.company.bound(key, state.account.id, now=now, owned=False)
         self.changes.touch(state)
         self._shelves.taken(place, now=now)
         return Lease(state.account, number, reason)
@@ -369,6 +365,8 @@ class AccountPool:
         if place is None:
             place = Place(AccountState(account))
             concurrency.opened(place.state)
+        if place.shelf is None:
+            place.state.share = self.company.share
         state, known = place.state, place.state.account
         if account.credential.generation < known.credential.generation:
             account = replace(account, credential=known.credential)

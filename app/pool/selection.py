@@ -129,7 +129,7 @@ def cost(state: AccountState, family: str, *, now: float) -> float:
 def wait_s(state: AccountState, *, now: float) -> float:
     """Return the wait to expect, grown with the share of the account's places that are taken."""
     expected_s = max(EVEN_WAIT_S, latency.expected_wait_s(state, now=now))
-    return expected_s * (state.in_flight + 1) / state.cap
+    return expected_s * (state.in_flight + 1) / (state.cap or 1)
 
 
 def idle_longest(state: AccountState, _now: float) -> Rank:

@@ -14,6 +14,8 @@ from msgspec import Struct, field
 from app.domain.account import Account
 from app.domain.quota import Credits
 
+UNSHARED: Final = 1 << 30
+"""The share of a process that shares its accounts with nobody."""
 MODELS_MAX: Final = 64
 """Models whose rests are remembered for one account."""
 WINDOWS_MAX: Final = 16
@@ -77,6 +79,9 @@ class AccountState(Struct):
     """Calls in flight since before its last rest, as counted when that ended."""
 
     in_flight: int = 0
+    share: int = UNSHARED
+    """Calls that this process may have under way with it, of all that the account takes; the other
+    processes have the rest."""
     window: float = 32.0
     """Calls in flight that the account is given now, a fraction of the next one included; between
     1 and its `concurrency_max`."""
@@ -109,9 +114,9 @@ class AccountState(Struct):
 
     @property
     def cap(self) -> int:
-        """How many calls it may have in flight now."""
+        """How many calls it may have in flight now; 0 if this process has no share of it."""
         cap = 1 + self.stale if self.health is Health.PROBING else int(self.window)
-        return min(cap, self.account.concurrency_max) or 1
+        return min(min(cap, self.account.concurrency_max) or 1, self.share)
 
     @property
     def full(self) -> bool:

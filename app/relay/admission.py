@@ -7,6 +7,7 @@ who wait are told as soon as it has become so.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from app.domain.account import AccountId
@@ -40,11 +41,14 @@ class Admission:
         queue_max: int,
         queue_wait_s: float,
         explanations: Explanations | None = None,
+        hurry: Callable[[], None] | None = None,
     ) -> None:
+        """Make an empty line; `hurry` is called when the first call joins it."""
         self._pool = pool
         self._clock = clock
         self._queue_wait_s = queue_wait_s
         self._explanations = explanations
+        self._hurry = hurry
         self._line = Line(places_max=queue_max)
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
@@ -165,6 +169,8 @@ class Admission:
             raise error
         if not self._line.has_place(waiter.call.caller_id):
             raise self._busy(found, len(self._line))
+        if self._hurry is not None and not self._line:
+            self._hurry()
         queue = self._line.join(waiter)
         self._expect(queue, found)
         self._ring_by(waiter.deadline)

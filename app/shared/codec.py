@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from app.domain.shared import AccountTally, KeySpent, Presence, SharedEvent
+from app.domain.shared import AccountTally, Binding, KeySpent, Presence, SharedEvent
 
 T = TypeVar("T")
 
@@ -32,9 +32,17 @@ class Announcement(Struct, frozen=True, array_like=True):
     event: SharedEvent
 
 
+class Whisper(Struct, frozen=True, array_like=True):
+    """What one process tells those who listen."""
+
+    incarnation: str
+    bindings: list[Binding]
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _pages = msgspec.msgpack.Decoder(Page)
 _presences = msgspec.msgpack.Decoder(Presence)
+_whispers = msgspec.msgpack.Decoder(Whisper)
 _announcements = msgspec.msgpack.Decoder(Announcement)
 
 
@@ -56,6 +64,11 @@ def presence(raw: bytes) -> Presence:
 def announcement(raw: bytes) -> Announcement | None:
     """Read an announcement, None if it can't be read."""
     return _read(_announcements, raw)
+
+
+def whisper(raw: bytes) -> Whisper | None:
+    """Read a whisper, None if it can't be read."""
+    return _read(_whispers, raw)
 
 
 def _read(decoder: msgspec.msgpack.Decoder[T], raw: bytes) -> T | None:

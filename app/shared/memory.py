@@ -16,7 +16,10 @@ from msgspec import Struct, field
 
 from app.domain.account import AccountId
 from app.domain.shared import (
+    URGENT,
     AccountTally,
+    Binding,
+    Bound,
     Claim,
     Draining,
     Fence,
@@ -24,6 +27,7 @@ from app.domain.shared import (
     Missed,
     News,
     Presence,
+    Rung,
     SharedEvent,
     Snapshot,
     Tidings,
@@ -31,7 +35,7 @@ from app.domain.shared import (
 from app.ports import SharedView
 from app.shared.codec import Announcement, Page
 from app.shared.peers import Peers
-from app.shared.shares import GAP_S, GONE_S, GRACE_S, granted
+from app.shared.shares import GAP_S, GONE_S, GRACE_S, LOST_S, granted
 
 EVENTS_MAX: Final = 1_000
 BELL_S: Final = 1.0
@@ -46,7 +50,15 @@ class _Member(Struct):
     rows: dict[tuple[type[Row], str], tuple[int, Row]] = field(default_factory=dict)
     """Rows with the number of the change that brought them."""
     held: dict[AccountId, int] = field(default_factory=dict)
+    urgent: bool = False
     rung: asyncio.Event = field(default_factory=asyncio.Event)
+    bound: deque[Binding] = field(default_factory=lambda: deque(maxlen=EVENTS_MAX))
+
+
+class _Lease(Struct):
+    fence: Fence
+    holder: str
+    ends_at: float
 
 
 class Hub:
@@ -59,8 +71,7 @@ class Hub:
         self.events: deque[Announcement] = deque(maxlen=EVENTS_MAX)
         self.announced = 0
         """How many events there ever were."""
-        self.leases: dict[str, tuple[Fence, float]] = {}
-        """Name to its lease and when that ends."""
+        self.leases: dict[str, _Lease] = {}
         self.fence = 0
         self._heard_at = now()
         self._quiet_until = now()
@@ -86,6 +97,11 @@ class Hub:
     def alive(self, name: str) -> bool:
         """Tell whether a member was heard of lately."""
         return self.now() - self.members[name].seen_at <= self.gone_s
+
+    def lost(self, name: str) -> bool:
+        """Tell whether a member was heard of once, but not for so long that it won't come back."""
+        member = self.members.get(name)
+        return member is not None and not self.quiet and self.now() - member.seen_at > LOST_S
 
 
 class MemoryShared:
@@ -122,9 +138,10 @@ class MemoryShared:
             self._number += 1
             hub.announced += 1
             hub.events.append(Announcement(self.incarnation, self._number, event))
-        if snapshot.urgent or self._outbox:
+        if snapshot.urgent or any(isinstance(event, URGENT) for event in self._outbox):
             for name, member in hub.members.items():
                 if name != self.incarnation:
+                    member.urgent = True
                     member.rung.set()
         self._outbox.clear()
         self._hear()
@@ -148,28 +165,44 @@ class MemoryShared:
     async def lease(self, name: str, *, ttl_s: float) -> Fence | None:
         """Lease a name; see `app.ports.SharedState`."""
         hub = self._hub
-        if name in hub.leases and hub.now() < hub.leases[name][1]:
+        held = hub.leases.get(name)
+        if held is not None and hub.now() < held.ends_at and not hub.lost(held.holder):
             return None
         hub.fence += 1
         fence = Fence(name, hub.fence)
-        hub.leases[name] = (fence, hub.now() + ttl_s)
+        hub.leases[name] = _Lease(fence, self.incarnation, hub.now() + ttl_s)
         return fence
 
-    async def release(self, fence: Fence) -> None:
+    async def release(self, fence: Fence, *, after_s: float = 0.0) -> None:
         """Give a lease back; see `app.ports.SharedState`."""
-        if self._hub.leases.get(fence.name, (None, 0.0))[0] == fence:
-            del self._hub.leases[fence.name]
+        held = self._hub.leases.get(fence.name)
+        if held is not None and held.fence == fence:
+            held.ends_at = self._hub.now() + after_s
 
-    async def bell(self) -> bool:
-        """Wait for another member to ring, `BELL_S` at most."""
-        rung = self._hub.member(self.incarnation).rung
+    async def bind(self, bindings: Sequence[Binding]) -> None:
+        """Tell the others at once what belongs to which account."""
+        for name, member in self._hub.members.items():
+            if name != self.incarnation:
+                member.bound += bindings
+                member.rung.set()
+
+    async def bell(self) -> Rung | Bound | None:
+        """Wait for another member to speak up, `BELL_S` at most."""
+        me = self._hub.member(self.incarnation)
         try:
             async with asyncio.timeout(BELL_S):
-                await rung.wait()
+                await me.rung.wait()
         except TimeoutError:
-            return False
-        rung.clear()
-        return True
+            return None
+        if me.urgent:
+            me.urgent = False
+            if not me.bound:
+                me.rung.clear()
+            return Rung()
+        me.rung.clear()
+        bound = Bound(tuple(me.bound))
+        me.bound.clear()
+        return bound
 
     async def leave(self) -> None:
         """Go in good order."""

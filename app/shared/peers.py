@@ -53,6 +53,10 @@ class Peers:
         self._peers: dict[str, _Peer] = {}
         self._sums: dict[AccountId, _Sum] = {}
         self._keys: dict[KeyId, KeySpent] = {}
+        self._taken: dict[KeyId, tuple[int, int]] = {}
+        """Calls and tokens that others took for a key since the first round."""
+        self._fresh: dict[KeyId, None] = {}
+        """Keys whose sums have changed since `spending` was asked for."""
         self._folded: frozenset[str] = frozenset()
         self._live: list[str] = [me]
         self._short: set[AccountId] = set()
@@ -91,8 +95,16 @@ class Peers:
         return AccountTally(account_id, total.in_flight, total.wanted, total.requests, total.tokens)
 
     def spent(self, key_id: KeyId) -> KeySpent:
-        """Return what the others spent for a key in the latest day and month of which they say."""
+        """Return what the others spent for a key in the latest day and month of which they say.
+
+        Its calls and tokens are those since the first round, whoever of them is gone since.
+        """
         return self._keys.get(key_id) or KeySpent(key_id)
+
+    def spending(self) -> list[KeySpent]:
+        """Return the keys for which others have spent since this was asked the last time."""
+        fresh, self._fresh = self._fresh, {}
+        return [self._keys[key_id] for key_id in fresh if key_id in self._keys]
 
     def needs(self, account_id: AccountId, own: int) -> list[int]:
         """Return how many calls each live process has or wants, by rank; `own` at this one's."""
@@ -127,7 +139,11 @@ class Peers:
                 if row.wanted or old.wanted:
                     self._want(account_id, total, row.wanted - old.wanted)
         for spent in page.keys:
+            before = peer.keys.get(spent.id)
             peer.keys[spent.id] = spent
+            # What was taken before our time does not matter any more to a limit by the minute.
+            if self.heard_at is not None and name != RETIRED:
+                self._take(spent, before or KeySpent(spent.id))
             self._sum_key(spent.id)
         if name == RETIRED:
             self._folded = frozenset(page.folded)
@@ -209,6 +225,9 @@ class Peers:
                 total = self._sums[row.id]
                 total.in_flight += sign * row.in_flight
                 self._want(row.id, total, sign * row.wanted)
+        for spent in peer.keys.values():
+            if spent.in_flight or spent.reserved_nusd:
+                self._sum_key(spent.id)
 
     def _want(self, account_id: AccountId, total: _Sum, more: int) -> None:
         total.wanted += more
@@ -217,8 +236,15 @@ class Peers:
         else:
             self._short.discard(account_id)
 
+    def _take(self, spent: KeySpent, before: KeySpent) -> None:
+        requests, tokens = self._taken.get(spent.id, (0, 0))
+        requests += spent.requests - before.requests
+        self._taken[spent.id] = requests, tokens + spent.tokens - before.tokens
+
     def _sum_key(self, key_id: KeyId) -> None:
-        rows = [peer.keys[key_id] for peer in self._peers.values() if key_id in peer.keys]
+        peers = [peer for peer in self._peers.values() if key_id in peer.keys]
+        rows = [peer.keys[key_id] for peer in peers]
+        live = [peer.keys[key_id] for peer in peers if peer.live]
         day_at = max((row.day_at for row in rows), default=0)
         month_at = max((row.month_at for row in rows), default=0)
         self._keys[key_id] = KeySpent(
@@ -227,4 +253,8 @@ class Peers:
             sum(row.day_nusd for row in rows if row.day_at == day_at),
             month_at,
             sum(row.month_nusd for row in rows if row.month_at == month_at),
+            sum(row.reserved_nusd for row in live),
+            sum(row.in_flight for row in live),
+            *self._taken.get(key_id, (0, 0)),
         )
+        self._fresh[key_id] = None

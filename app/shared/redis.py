@@ -22,15 +22,28 @@ from redis.asyncio.client import PubSub
 from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
-from app.domain.shared import Claim, Draining, Fence, Missed, News, SharedEvent, Snapshot, Tidings
+from app.domain.shared import (
+    URGENT,
+    Binding,
+    Bound,
+    Claim,
+    Draining,
+    Fence,
+    Missed,
+    News,
+    Rung,
+    SharedEvent,
+    Snapshot,
+    Tidings,
+)
 from app.ports import Clock, SharedUnavailable, SharedView
 from app.shared import scripts
 from app.shared.breaker import Breaker
 from app.shared.client import STEP_S
-from app.shared.codec import Announcement, announcement, encoded, page, presence
+from app.shared.codec import Announcement, Whisper, announcement, encoded, page, presence, whisper
 from app.shared.image import Image
 from app.shared.peers import RETIRED, Peers
-from app.shared.shares import GAP_S, GONE_S, GRACE_S
+from app.shared.shares import GAP_S, GONE_S, GRACE_S, LOST_S
 
 EVENTS_MAX: Final = 1_000
 """Events that wait to be announced, and announcements that Redis keeps."""
@@ -40,8 +53,12 @@ ROUNDS_MAX: Final = 256
 KEEP_S: Final = 35 * 86_400.0
 """What nobody refreshes goes after this: longer than the month of a budget."""
 BELL_S: Final = 1.0
+CHANNELS: Final = (scripts.BELL, scripts.BOUND)
 
 _log = logging.getLogger(__name__)
+
+
+Asked = Callable[[Sequence[bytes | str | float]], Awaitable[Any]]
 
 
 class Pace(Struct, frozen=True):
@@ -72,7 +89,7 @@ class RedisShared:
         self._breaker = Breaker()
         self._image = Image()
         self._peers = Peers(incarnation)
-        self._outbox: deque[tuple[int, bytes]] = deque(maxlen=EVENTS_MAX)
+        self._outbox: deque[tuple[int, bytes, bool]] = deque(maxlen=EVENTS_MAX)
         self._numbers = count(1)
         self._questions = count(1)
         self._born = ""
@@ -82,15 +99,15 @@ class RedisShared:
         self._bereft = False
         """Redis has lost the figures of those that are gone, and we have them."""
         self._pubsub: PubSub | None = None
-        register = client.register_script
         self._link: Callable[[], Awaitable[object]] = client.ping
-        self._sync = register(scripts.SYNC)
-        self._fold = register(scripts.FOLD)
-        self._restore = register(scripts.RESTORE)
-        self._claim = register(scripts.CLAIM)
-        self._lease = register(scripts.LEASE)
-        self._release = register(scripts.RELEASE)
-        self._leave = register(scripts.LEAVE)
+        self._sync = _script(client, scripts.SYNC)
+        self._fold = _script(client, scripts.FOLD)
+        self._restore = _script(client, scripts.RESTORE)
+        self._claim = _script(client, scripts.CLAIM)
+        self._lease = _script(client, scripts.LEASE)
+        self._release = _script(client, scripts.RELEASE)
+        self._leave = _script(client, scripts.LEAVE)
+        self._whisper: Asked = lambda args: client.publish(scripts.BOUND, args[0])
 
     @property
     def up(self) -> bool:
@@ -108,7 +125,8 @@ class RedisShared:
         anew.
         """
         number = next(self._numbers)
-        self._outbox.append((number, encoded(Announcement(self.incarnation, number, event))))
+        raw = encoded(Announcement(self.incarnation, number, event))
+        self._outbox.append((number, raw, isinstance(event, URGENT)))
 
     async def publish(self, snapshot: Snapshot) -> Tidings:
         """Say what is new and hear what is; see `app.ports.SharedState`."""
@@ -140,35 +158,50 @@ class RedisShared:
 
     async def lease(self, name: str, *, ttl_s: float) -> Fence | None:
         """Lease a name; see `app.ports.SharedState`."""
-        number = int(await self._ask(self._lease, name, self.incarnation, _ms(ttl_s)))
+        lost = _ms(LOST_S)
+        number = int(await self._ask(self._lease, name, self.incarnation, _ms(ttl_s), lost))
         return Fence(name, number) if number else None
 
-    async def release(self, fence: Fence) -> None:
+    async def release(self, fence: Fence, *, after_s: float = 0.0) -> None:
         """Give a lease back; one that can't be given back ends by itself."""
+        holder = f"{self.incarnation}:{fence.number}"
         with suppress(SharedUnavailable):
-            await self._ask(self._release, fence.name, f"{self.incarnation}:{fence.number}")
+            await self._ask(self._release, fence.name, holder, _ms(after_s))
+
+    async def bind(self, bindings: Sequence[Binding]) -> None:
+        """Tell those who listen; see `app.ports.SharedState`."""
+        await self._ask(self._whisper, encoded(Whisper(self.incarnation, list(bindings))))
 
     async def leave(self) -> None:
         """Go in good order, if Redis is there to hear it."""
         with suppress(SharedUnavailable):
             await self._ask(self._leave, self.incarnation, _ms(self._pace.gone_s))
 
-    async def bell(self) -> bool:
-        """Wait for another process to ring, `BELL_S` at most; True if one did."""
+    async def bell(self) -> Rung | Bound | None:
+        """Wait for another process to speak up, `BELL_S` at most."""
         if not self.up:
             await asyncio.sleep(BELL_S)
-            return False
+            return None
         try:
             if self._pubsub is None:
                 self._pubsub = self._client.pubsub(ignore_subscribe_messages=True)
                 async with asyncio.timeout(self._pace.step_s):
-                    await self._pubsub.subscribe(scripts.BELL)
+                    await self._pubsub.subscribe(*CHANNELS)
+                for _ in CHANNELS:  # the server's word that it has heard so
+                    await self._pubsub.get_message(timeout=self._pace.step_s)
             message = await self._pubsub.get_message(timeout=BELL_S)
         except (RedisError, OSError, TimeoutError):
             await self._hang_up()
             await asyncio.sleep(BELL_S)
-            return False
-        return message is not None and message["data"] != self.incarnation.encode()
+            return None
+        if message is None:
+            return None
+        if message["channel"] == scripts.BELL.encode():
+            return None if message["data"] == self.incarnation.encode() else Rung()
+        said = whisper(message["data"])
+        if said is None or said.incarnation == self.incarnation:
+            return None
+        return Bound(said.bindings)
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -197,7 +230,7 @@ class RedisShared:
                 "pages": [number for number, _ in write.pages],
                 "drops": write.drops,
                 "announced": len(sent),
-                "ring": ring or bool(sent),
+                "ring": ring or any(urgent for _, _, urgent in sent),
                 "born": self._born,
                 "heard": self._heard,
                 "known": self._peers.known,
@@ -208,7 +241,7 @@ class RedisShared:
                 "bytes_max": PAGES_BYTES_MAX,
             }
             pages = [raw for _, raw in write.pages]
-            events = [raw for _, raw in sent]
+            events = [raw for _, raw, _ in sent]
             reply = await self._ask(self._sync, encoded(said), who, *pages, *events)
             if reply[1]:
                 self._image.accepted(write)
@@ -271,7 +304,7 @@ class RedisShared:
                 age = _ms(2 * self._pace.gone_s)
                 await self._ask(self._restore, name, head, encoded(rows), age, keep)
 
-    async def _ask(self, script: AsyncScript, *args: bytes | str | float) -> Any:
+    async def _ask(self, script: Asked, *args: bytes | str | float) -> Any:
         """Run a script, if the breaker lets us.
 
         Raises:
@@ -285,7 +318,7 @@ class RedisShared:
                 async with asyncio.timeout(self._pace.step_s):
                     await self._link()
             async with asyncio.timeout(self._pace.step_s):
-                reply = await script(args=args)
+                reply = await script(args)
         except (RedisError, OSError, TimeoutError) as error:
             self.failures += 1
             reason = f"{type(error).__name__}: {error}".rstrip(": ")
@@ -295,6 +328,11 @@ class RedisShared:
         if self._breaker.succeeded():
             _log.info("redis_back")
         return reply
+
+
+def _script(client: Redis, text: str) -> Asked:
+    script: AsyncScript = client.register_script(text)
+    return lambda args: script(args=args)
 
 
 def _ms(seconds: float) -> int:

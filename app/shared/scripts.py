@@ -10,7 +10,8 @@ Keys, all of them disposable:
     c2a:held:<process>   hash   account -> credits; `#` is the number of the last question
     c2a:events           list   the last announcements
     c2a:lease:<name>     string who has it, with which number
-    c2a:bell             channel
+    c2a:bell             channel on which is rung
+    c2a:bound            channel on which is told at once what belongs to which account
 
 All times are the server's, in milliseconds, so the clocks of the processes do not matter. `born` is
 when this database began: another one means that everything was lost. `beat` is when anybody was
@@ -24,6 +25,8 @@ from typing import Final
 
 BELL: Final = "c2a:bell"
 """The channel on which something urgent is rung for; the message is who rang."""
+BOUND: Final = "c2a:bound"
+"""The channel of bindings; see `app.shared.codec.Whisper`."""
 
 _CLOCK: Final = """
 local function clock()
@@ -281,10 +284,20 @@ return answer
 LEASE: Final = (
     _CLOCK
     + """
--- ARGV: a name, who wants it, for how long.
-local number = math.max(tonumber(redis.call('HGET', 'c2a:meta', 'fence') or '0') + 1, clock())
+-- ARGV: a name, who wants it, for how long, after how long a holder is lost.
+local key, now = 'c2a:lease:' .. ARGV[1], clock()
+local holder = string.match(redis.call('GET', key) or '', '^(.*):')
+if holder then
+  -- One that was never heard of has only just begun.
+  local seen = redis.call('ZSCORE', 'c2a:seen', holder)
+  local quiet = tonumber(redis.call('HGET', 'c2a:meta', 'quiet') or '0')
+  if seen and now >= quiet and now - tonumber(seen) > tonumber(ARGV[4]) then
+    redis.call('DEL', key)
+  end
+end
+local number = math.max(tonumber(redis.call('HGET', 'c2a:meta', 'fence') or '0') + 1, now)
 local token = ARGV[2] .. ':' .. string.format('%d', number)
-if not redis.call('SET', 'c2a:lease:' .. ARGV[1], token, 'NX', 'PX', ARGV[3]) then return 0 end
+if not redis.call('SET', key, token, 'NX', 'PX', ARGV[3]) then return 0 end
 redis.call('HSET', 'c2a:meta', 'fence', string.format('%d', number))
 return number
 """
@@ -292,9 +305,10 @@ return number
 """Lease a name. As numbers follow the clock, they grow even over a loss of all data."""
 
 RELEASE: Final = """
--- ARGV: a name, who had it with which number.
-local key = 'c2a:lease:' .. ARGV[1]
+-- ARGV: a name, who had it with which number, how much later it is free.
+local key, later = 'c2a:lease:' .. ARGV[1], tonumber(ARGV[3])
 if redis.call('GET', key) ~= ARGV[2] then return 0 end
+if later > 0 then return redis.call('PEXPIRE', key, later) end
 return redis.call('DEL', key)
 """
 """Give a lease back, if it is still ours."""

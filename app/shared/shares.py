@@ -44,6 +44,8 @@ from app.ports import SharedView
 
 GONE_S: Final = 2.0
 """A process that has not been heard of for this long holds nothing any more."""
+LOST_S: Final = 5.0
+"""After this long it does not even go on with what it alone was to do."""
 GAP_S: Final = 1.0
 """If nobody at all was heard of for this long, the server was away, or has only just begun."""
 GRACE_S: Final = 2.0

@@ -13,15 +13,19 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
 from app.domain.account import AccountId
 from app.domain.caller import KeyId
 from app.domain.shared import (
+    URGENT,
+    AccountReset,
     AccountRested,
     AccountTally,
+    Binding,
+    Bound,
     CredentialRenewed,
     Draining,
     KeyRevoked,
@@ -29,6 +33,8 @@ from app.domain.shared import (
     Missed,
     News,
     Presence,
+    QuotaHeard,
+    Rung,
     SharedEvent,
     Snapshot,
     StoreChanged,
@@ -42,12 +48,17 @@ from app.shared.shares import GRACE_S, Shares, Standing
 INTERVAL_S: Final = 0.25
 SPACING_S: Final = 0.05
 """Between two rounds, however urgent; also between rounds while a share is on its way."""
+WHISPER_S: Final = 0.05
+"""Between two words of what belongs to which account: shorter than a caller takes to go on."""
+WHISPER_MAX: Final = 500
 HASTE_S: Final = 0.1
 """Between rounds while others are short of what this process may give back."""
 TRIPS_MAX: Final = 4
 """Questions about shares in one round; what is left over comes in the next."""
 TRIPS_ANEW_MAX: Final = 100
 """The same if all shares have to be said again, at once, before others are granted them."""
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +76,8 @@ class Sources(Struct, frozen=True):
     spent: Callable[[], Sequence[KeySpent]]
     """What keys have spent here; at least those that changed since the last question."""
     presence: Callable[[], Presence]
+    bindings: Callable[[int], Sequence[Binding]]
+    """Takes out so many bindings that the others were not told of."""
 
 
 class Receivers(Struct, frozen=True):
@@ -74,7 +87,12 @@ class Receivers(Struct, frozen=True):
     """So many calls may be under way with an account; those that are go on."""
     shared: Callable[[], None]
     """Some limit has grown: somebody in line may be served."""
+    spent: Callable[[KeySpent], None]
+    """The others have spent for a key; what all of them have, all together."""
+    bound: Callable[[Sequence[Binding]], None]
     rested: Callable[[AccountRested], None]
+    reset: Callable[[AccountId], None]
+    quota: Callable[[QuotaHeard], None]
     renewed: Callable[[AccountId, int], None]
     changed: Callable[[int], None]
     revoked: Callable[[KeyId], None]
@@ -131,14 +149,16 @@ class Syncer:
         return late or (self.shares.settled and self.shares.any)
 
     def announce(self, event: SharedEvent) -> None:
-        """Tell the others at once, or as soon as they can be reached. Never waits."""
+        """Tell the others, at once if it is urgent and they can be reached. Never waits."""
         self._shared.announce(event)
-        self._urgent = True
-        self._woken.set()
+        if isinstance(event, URGENT):
+            self._urgent = True
+            self._woken.set()
 
     def hurry(self) -> None:
         """Begin a round now: calls stand in line, which others may be able to help."""
-        self._woken.set()
+        if self._shared.view().processes > 1:
+            self._woken.set()
 
     def roster_changed(self) -> None:
         """Note that there are other accounts than before, or other caps."""
@@ -150,6 +170,7 @@ class Syncer:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen())
+                group.create_task(self._whisper())
                 group.create_task(self._go_round())
         finally:
             with suppress(SharedUnavailable):
@@ -199,7 +220,9 @@ class Syncer:
         if self._reached_at is None:
             self._reached_at = self._clock.monotonic()
         for news in tidings.news:
-            self._receive(news)
+            self._guard(self._tell, news)
+        for spent in self._shared.view().spending():
+            self._guard(self._receivers.spent, spent)
         return tidings
 
     async def _claim(self, waiting: int, *, anew: bool) -> None:
@@ -248,12 +271,23 @@ class Syncer:
 
     async def _listen(self) -> None:
         while True:
-            if await self._shared.bell():
-                self._woken.set()
+            match await self._shared.bell():
+                case Rung():
+                    self._woken.set()
+                case Bound(bindings):
+                    self._guard(self._receivers.bound, bindings)
 
-    def _receive(self, news: News) -> None:
+    async def _whisper(self) -> None:
+        while True:
+            await asyncio.sleep(WHISPER_S)
+            bindings = self._sources.bindings(WHISPER_MAX)
+            if bindings:
+                with suppress(SharedUnavailable):
+                    await self._shared.bind(bindings)
+
+    def _guard(self, receiver: Callable[[T], None], news: T) -> None:
         try:
-            self._tell(news)
+            receiver(news)
         except Exception:  # noqa: BLE001 - a supervisor of others' code
             # One event must not stop those that come after it.
             _log.exception("event_not_taken kind=%s", type(news).__name__)
@@ -263,6 +297,10 @@ class Syncer:
         match news:
             case AccountRested():
                 receivers.rested(news)
+            case AccountReset(account_id):
+                receivers.reset(account_id)
+            case QuotaHeard():
+                receivers.quota(news)
             case CredentialRenewed(account_id, generation):
                 receivers.renewed(account_id, generation)
             case StoreChanged(revision):

@@ -185,6 +185,11 @@ class KeyBook:
         """Take over what the store holds now, in one assignment; revoked keys are left out."""
         self._entries = {entry.digest: entry for entry in stored if entry.revoked_at is None}
 
+    def revoke(self, key_id: KeyId) -> None:
+        """Let a key open nothing any more, before the store is read anew."""
+        for found in [each for each, entry in self._entries.items() if entry.caller.id == key_id]:
+            del self._entries[found]
+
     def find(self, key: str) -> Caller | None:
         """Return the caller whose key this is, in a time that does not depend on the key.
 

@@ -215,12 +215,15 @@ class Gauges:
         late: Callable[[], int],
         loop_lag_s: Callable[[], float],
         store_up: Callable[[], bool],
+        shared: Callable[[], tuple[bool, float]],
     ) -> None:
         self._accounts = accounts
         self._waiting = waiting
         self._late = late
         self._loop_lag_s = loop_lag_s
         self._store_up = store_up
+        self._shared = shared
+        """Whether the other workers can be reached, and how old their last word is."""
 
     def families(self) -> Iterator[Metric]:
         """Yield the gauges of now."""
@@ -249,6 +252,17 @@ class Gauges:
         )
         yield GaugeMetricFamily(
             "codex2api_store_up", "1 while the database answers.", value=float(self._store_up())
+        )
+        shared_up, shared_age_s = self._shared()
+        yield GaugeMetricFamily(
+            "codex2api_shared_up",
+            "1 while the other workers can be reached; always 1 for one with nobody to share with.",
+            value=float(shared_up),
+        )
+        yield GaugeMetricFamily(
+            "codex2api_shared_sync_age_seconds",
+            "How old the last word of the other workers is.",
+            value=shared_age_s,
         )
         build = InfoMetricFamily("codex2api_build", "What runs here.")
         build.add_metric((), {"version": __version__})

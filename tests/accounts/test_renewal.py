@@ -6,12 +6,12 @@ from base64 import urlsafe_b64encode
 import pytest
 from msgspec import json, structs
 
+from app.accounts.lane import Lane
 from app.accounts.renewal import (
     STORE_TRIES_CLOSING,
     STORE_TRIES_DEFECT,
     Adopted,
     Closed,
-    Lane,
     Postponed,
     Refused,
     Renewal,
@@ -376,33 +376,3 @@ def test_every_other_end_is_an_event(result, kind, code):
 def test_a_success_and_a_close_need_no_event(result):
     """The one is written with the credential, and of the other nothing has begun."""
     assert remembered(result, at=1.0, next_at=2.0) is None
-
-
-async def test_the_lane_lets_one_through_at_a_time_and_spaces_them(bench):
-    """Siblings of one client id never exchange together."""
-    entered = []
-
-    async def pass_through():
-        async with bench.lane:
-            entered.append(bench.clock.monotonic())
-            await bench.clock.sleep(1)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(4):
-            group.create_task(pass_through())
-        await bench.clock.advance(10)
-    assert entered == [0.0, 1.25, 2.5, 3.75]
-
-
-async def test_whoever_leaves_while_it_waits_in_the_lane_blocks_nobody(bench):
-    """A cancelled waiter gives the lane back."""
-    async with bench.lane:
-        pass
-    waiting = asyncio.create_task(bench.lane.__aenter__())
-    await settle()
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    next_one = asyncio.create_task(bench.lane.__aenter__())
-    await bench.clock.advance(1)
-    await next_one

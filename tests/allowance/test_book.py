@@ -7,6 +7,7 @@ import pytest
 from app.allowance.book import AllowanceBook, Ticket
 from app.allowance.budget import Period
 from app.domain.caller import Allowance, Caller, KeyId
+from app.domain.shared import KeySpent
 from app.errors import TooManyRequests
 
 NOW = 1_800_000_000.0
@@ -121,7 +122,7 @@ def test_a_new_day_has_its_own_money():
 def test_what_was_spent_elsewhere_counts():
     """In other processes and before the start, but only in its own period."""
     book, who = AllowanceBook(), caller(day_nusd=100)
-    book.spent_elsewhere(who.id, Period.DAY, 95, now=NOW)
+    book.stored(who.id, Period.DAY, 95, now=NOW)
     with pytest.raises(TooManyRequests):
         reserve(book, enter(book, who), cost_nusd=10)
     reserve(book, enter(book, who), cost_nusd=5)
@@ -129,13 +130,13 @@ def test_what_was_spent_elsewhere_counts():
 
 
 def test_a_key_is_a_stranger_until_somebody_tells_what_it_spent():
-    """A key without limits never is one; one with a page has been counted from its beginning."""
+    """A key without limits never is one; one with a page had perhaps spent before that."""
     book, free = AllowanceBook(), Caller(KeyId("free"), "free")
     told, new, known = (caller(name, day_nusd=100) for name in ("told", "new", "known"))
     enter(book, known)
-    book.spent_elsewhere(told.id, Period.DAY, 0, now=NOW)
+    book.stored(told.id, Period.DAY, 0, now=NOW)
     everybody = {each.id: each for each in (free, told, new, known)}
-    assert book.strangers(everybody.values()) == [new.id]
+    assert book.strangers(everybody.values()) == [new.id, known.id]
     book.keep(everybody)
     assert book.strangers([told]) == []
     book.keep({told.id: Caller(told.id, "told")})
@@ -231,3 +232,99 @@ def test_a_storm_never_spends_more_than_the_budget_and_what_calls_overran(seed):
         assert spent <= 10_000 + overrun
     assert spent == book.spent(who.id, Period.DAY, now=NOW)
     assert spent > 5_000
+
+
+def several(*callers: Caller) -> AllowanceBook:
+    """Return a book that knows these keys."""
+    book = AllowanceBook()
+    book.keep({each.id: each for each in callers})
+    return book
+
+
+def hear(book: AllowanceBook, who: Caller, *, at: float = 0.0, **figures: int) -> None:
+    """Hear what the others have taken for a key."""
+    book.hear(KeySpent(who.id, **figures), now=NOW + at, monotonic=at)
+
+
+def test_calls_that_others_let_in_are_taken_from_the_minute():
+    """And what they let in beyond it is paid back within a minute."""
+    who = caller(requests_per_minute=60, tokens_per_minute=600)
+    book = several(who)
+    hear(book, who, requests=59, tokens=590)
+    ticket = enter(book, who)
+    with pytest.raises(TooManyRequests):
+        reserve(book, ticket, tokens=11)
+    reserve(book, ticket, tokens=10)
+    hear(book, who, requests=1_000, tokens=10_000)
+    with pytest.raises(TooManyRequests) as refused:
+        enter(book, who)
+    assert refused.value.retry_after_s == pytest.approx(61.0)
+    enter(book, who, at=61.0)
+    hear(book, who, requests=1_000, tokens=9_000, at=62.0)
+    reserve(book, enter(book, who, at=62.0), tokens=600, at=62.0)
+
+
+def test_calls_that_others_have_under_way_take_places():
+    """Until they are over, or those who said so have not been heard of for long."""
+    who = caller(concurrency_max=3)
+    book = several(who)
+    hear(book, who, in_flight=2)
+    enter(book, who)
+    with pytest.raises(TooManyRequests):
+        enter(book, who)
+    book.alone = True
+    enter(book, who)
+    book.alone = False
+    hear(book, who, in_flight=0)
+    enter(book, who)
+
+
+def test_money_that_others_have_set_aside_is_not_there():
+    """What they have spent is added to what the database had."""
+    who = caller(day_nusd=100)
+    book = several(who)
+    day = 86_400 * int(NOW // 86_400)
+    book.stored(who.id, Period.DAY, 50, now=NOW)
+    hear(book, who, day_at=day, day_nusd=10, reserved_nusd=20)
+    with pytest.raises(TooManyRequests):
+        reserve(book, enter(book, who), cost_nusd=21)
+    ticket = enter(book, who)
+    reserve(book, ticket, cost_nusd=20)
+    hear(book, who, day_at=day, day_nusd=10)
+    reserve(book, enter(book, who), cost_nusd=20)
+    settle(book, ticket, cost_nusd=20)
+    # By now the database has what was spent here as well.
+    book.stored(who.id, Period.DAY, 80, now=NOW)
+    with pytest.raises(TooManyRequests):
+        reserve(book, enter(book, who), cost_nusd=1)
+
+
+def test_a_key_that_is_limited_from_now_on_owes_nothing_for_what_was():
+    """Else it would be kept out for what nobody limited."""
+    who = caller(requests_per_minute=10)
+    book = several(who)
+    book.introduce(KeySpent(who.id, requests=5_000))
+    hear(book, who, requests=5_004)
+    for _ in range(6):
+        enter(book, who)
+    with pytest.raises(TooManyRequests):
+        enter(book, who)
+
+
+def test_what_was_taken_here_is_told_once():
+    """Absolute, and as it is when it is asked for; keys without limits are nobody's business."""
+    who, free = caller(requests_per_minute=10), Caller(KeyId("free"), "free")
+    book = several(who, free)
+    enter(book, free)
+    ticket = enter(book, who)
+    reserve(book, ticket, tokens=30, cost_nusd=7)
+    [row] = book.take_spent(now=NOW)
+    assert (row.in_flight, row.requests, row.tokens, row.reserved_nusd) == (1, 1, 30, 7)
+    assert book.take_spent(now=NOW) == []
+    settle(book, ticket, tokens=20, cost_nusd=5)
+    [row] = book.take_spent(now=NOW)
+    assert (row.in_flight, row.requests, row.tokens, row.reserved_nusd) == (0, 1, 20, 0)
+    assert (row.day_nusd, row.month_nusd) == (5, 5)
+    hear(book, free, requests=5)
+    assert list(book.limited) == [who.id]
+    assert book.budgeted == []

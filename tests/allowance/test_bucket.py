@@ -33,6 +33,20 @@ def test_it_never_holds_more_than_its_size():
     assert bucket.level == 5.0
 
 
+def test_what_others_took_leaves_no_more_than_a_minutes_debt():
+    """A debt of one's own stays as it is, and what they give back is there again."""
+    bucket = Bucket(10.0, 0.0)
+    bucket.lose(4.0, 10, now=0.0)
+    assert bucket.level == 6.0
+    bucket.lose(100.0, 10, now=0.0)
+    assert bucket.level == -10.0
+    bucket.take(5.0)
+    bucket.lose(1.0, 10, now=0.0)
+    assert bucket.level == -15.0
+    bucket.lose(-2.0, 10, now=0.0)
+    assert bucket.level == -13.0
+
+
 def test_a_lower_limit_counts_at_once():
     """As when an operator lowers it."""
     bucket = Bucket(100.0, 0.0)

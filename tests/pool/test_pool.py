@@ -253,15 +253,6 @@ def test_an_expired_credential_is_not_tried(expires_at, usable):
     assert isinstance(lease(pool), Lease) is usable
 
 
-def test_an_account_can_be_retired():
-    """By whoever learns that its credential is dead; of an unknown one nothing is learnt."""
-    pool = pool_of(account())
-    pool.retire(AccountId("a"), "revoked", dead=True)
-    pool.retire(AccountId("nobody"), "revoked", dead=True)
-    assert state_of(pool).health is Health.BANNED
-    assert lease(pool) == NOBODY
-
-
 def test_calls_wait_for_a_credential_that_is_being_renewed():
     """Until it is there, or getting it has failed; of a stranger nothing is learnt."""
     token = Credential(Secret("at"), renewable=True)
@@ -454,7 +445,9 @@ def test_only_one_account_is_asked_if_only_one_will_do():
     assert lease(pool, only=only, excluding="a") == NOBODY
     assert lease(pool, only=AccountId("x")) == NOBODY
     assert lease(pool, only=only, now=9_000.0).account.id == "a"
-    pool.retire(only, "revoked", dead=True)
+    pool.settle(
+        lease(pool, only=only, now=9_000.0), Unauthorized(dead=True, reason="revoked"), now=NOW
+    )
     assert lease(pool, only=only, now=9_000.0) == NOBODY
 
 

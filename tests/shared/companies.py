@@ -33,8 +33,7 @@ class MemoryCompany:
 
     def expire(self, name: str) -> None:
         """End a lease as time would."""
-        fence, _ = self.hub.leases[name]
-        self.hub.leases[name] = (fence, self.now - 1.0)
+        self.hub.leases[name].ends_at = self.now - 1.0
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -6,18 +6,24 @@ import pytest
 
 from app.domain.account import AccountId
 from app.domain.caller import KeyId
+from app.domain.quota import QuotaView
 from app.domain.shared import (
     AccountRested,
     AccountTally,
+    Binding,
+    Bound,
     Claim,
     CredentialRenewed,
     Draining,
     KeyRevoked,
     KeySpent,
     Presence,
+    QuotaHeard,
+    Rung,
     Snapshot,
     StoreChanged,
 )
+from app.shared.shares import LOST_S
 from tests.shared.companies import MemoryCompany, RedisCompany
 
 A, B = AccountId("a"), AccountId("b")
@@ -178,6 +184,70 @@ async def test_a_lease_has_one_holder_and_a_number_that_grows(company) -> None:
     assert third.number > second.number
     await two.release(second)
     assert await two.lease("refresh:a", ttl_s=30.0) is None
+    await one.release(third, after_s=30.0)
+    assert await two.lease("refresh:a", ttl_s=30.0) is None
+    company.expire("refresh:a")
+    assert await two.lease("refresh:a", ttl_s=30.0) is not None
+
+
+async def test_a_lease_of_somebody_who_is_gone_is_free(company) -> None:
+    """Not at once: it may be heard of again; nor that of one that has said nothing yet."""
+    one, two, new = company.join("one"), company.join("two"), company.join("new")
+    for each in (one, two):
+        await each.publish(said())
+    assert await one.lease("lane", ttl_s=30.0)
+    assert await new.lease("other", ttl_s=30.0)
+    company.silence("one", LOST_S - 1.0)
+    assert await two.lease("lane", ttl_s=30.0) is None
+    company.silence("one", 2.0)
+    assert await two.lease("lane", ttl_s=30.0)
+    assert await two.lease("other", ttl_s=30.0) is None
+
+
+async def test_calls_of_a_key_are_told_while_they_are_under_way(company) -> None:
+    """And those that were let in since one began to listen, whatever became of who did it."""
+    one, two = company.join("one"), company.join("two")
+    key = KeyId("k")
+    await two.publish(Snapshot(keys=[KeySpent(key, 1, 2, 1, 2, requests=100, tokens=1_000)]))
+    await one.publish(said())
+    one.view().spending()
+    now = KeySpent(key, 1, 2, 1, 2, 9, 3, 105, 990)
+    await two.publish(Snapshot(keys=[now]))
+    await one.publish(said())
+    assert one.view().spending() == [KeySpent(key, 1, 2, 1, 2, 9, 3, 5, -10)]
+    assert one.view().spending() == []
+    await two.leave()
+    await one.publish(said())
+    assert one.view().spending() == [KeySpent(key, 1, 2, 1, 2, 0, 0, 5, -10)]
+
+
+async def test_bindings_are_heard_by_those_who_listen(company) -> None:
+    """At once and without a round, each by everybody but who said it."""
+    one, two = company.join("one"), company.join("two")
+    for each in (one, two):
+        await each.publish(said())
+        await each.bell()
+    bound = Binding("k:1", AccountId("a"), 5.0, owned=True)
+    await two.bind([bound])
+    heard = await one.bell()
+    assert isinstance(heard, Bound)
+    assert list(heard.bindings) == [bound]
+    two.announce(StoreChanged(1))
+    await two.publish(said())
+    assert isinstance(await one.bell(), Rung)
+
+
+async def test_what_is_not_urgent_rings_no_bell(company) -> None:
+    """It comes with the next round."""
+    one, two = company.join("one"), company.join("two")
+    await one.publish(said())
+    await two.publish(said())
+    await one.bell()
+    heard = QuotaHeard(AccountId("a"), QuotaView(allowed=True), "m")
+    two.announce(heard)
+    await two.publish(said())
+    assert await one.bell() is None
+    assert (await one.publish(said())).news == [heard]
 
 
 async def test_credits_are_never_held_twice(company) -> None:

@@ -247,7 +247,7 @@ async def test_an_image_that_keeps_getting_lost_is_given_up_for_this_round(compa
     one = company.join("one")
     await says(one, AccountTally(A, 1))
 
-    async def forgetful(**_: object) -> list[object]:
+    async def forgetful(_: object) -> list[object]:
         return [b"1", 0]
 
     one._sync = forgetful

@@ -7,14 +7,18 @@ import pytest
 
 from app.domain.account import AccountId
 from app.domain.caller import KeyId
+from app.domain.quota import QuotaView, QuotaWindow
 from app.domain.shared import (
+    AccountReset,
     AccountRested,
+    Binding,
     CredentialRenewed,
     Draining,
     KeyRevoked,
     KeySpent,
     Missed,
     Presence,
+    QuotaHeard,
     StoreChanged,
     Tidings,
 )
@@ -23,7 +27,7 @@ from app.pool.state import AccountState, Health
 from app.ports import SharedUnavailable
 from app.shared.memory import Hub, MemoryShared
 from app.shared.shares import GRACE_S, Standing
-from app.shared.sync import Receivers, Sources, Syncer, standing
+from app.shared.sync import WHISPER_S, Receivers, Sources, Syncer, standing
 from tests.fakes.accounts import account
 from tests.fakes.clock import FakeClock
 from tests.fakes.virtual import LoopClock, virtual
@@ -63,6 +67,7 @@ class Worker:
         self.changes = Changes()
         self.waiting = 0
         self.spent: list[KeySpent] = []
+        self.bindings: list[Binding] = []
         self.presence = Presence("1.0", revision=3)
         self.limits: dict[AccountId, int] = {}
         self.told: list[object] = []
@@ -77,11 +82,16 @@ class Worker:
                 waiting=lambda: self.waiting,
                 spent=lambda: self.spent,
                 presence=lambda: self.presence,
+                bindings=lambda count: [self.bindings.pop(0) for _ in self.bindings[:count]],
             ),
             receivers=Receivers(
                 limit=self.limits.__setitem__,
                 shared=lambda: tell("shared"),
+                spent=tell,
+                bound=tell,
                 rested=tell,
+                reset=lambda account_id: tell(("reset", account_id)),
+                quota=tell,
                 renewed=lambda account_id, generation: tell((account_id, generation)),
                 changed=lambda revision: tell(("changed", revision)),
                 revoked=lambda key_id: tell(("revoked", key_id)),
@@ -124,6 +134,7 @@ async def test_what_changed_is_said_and_heard(hub) -> None:
         11,
     )
     assert view.spent(K) == KeySpent(K, 1, 2, 3, 4)
+    assert [each for each in two.told if each != "shared"] == [KeySpent(K, 1, 2, 3, 4)]
     assert list(view.presences) == [("one", Presence("1.0", revision=3))]
 
 
@@ -144,8 +155,11 @@ async def test_every_event_reaches_its_receiver(hub) -> None:
     await two.syncer.round()
     rest = AccountRested(A, 5.0, "limit", "m1")
     two.told.clear()
+    heard = QuotaHeard(A, QuotaView(windows=(QuotaWindow("codex", 300, 0.5, 99.0),)), "m1")
     for event in (
         rest,
+        AccountReset(A),
+        heard,
         CredentialRenewed(A, 4),
         StoreChanged(9),
         KeyRevoked(K),
@@ -158,7 +172,36 @@ async def test_every_event_reaches_its_receiver(hub) -> None:
     await one.syncer.round()
     await two.syncer.round()
     told = [each for each in two.told if each != "shared"]
-    assert told == [rest, (A, 4), ("changed", 9), ("revoked", K), "drain", "drain", "missed"]
+    assert told == [
+        rest,
+        ("reset", A),
+        heard,
+        (A, 4),
+        ("changed", 9),
+        ("revoked", K),
+        "drain",
+        "drain",
+        "missed",
+    ]
+
+
+@virtual
+async def test_what_belongs_to_whom_is_heard_without_a_round() -> None:
+    """Whoever is away does not hear of it, and nobody tells it again."""
+    clock = LoopClock()
+    hub = Hub(now=clock.monotonic)
+    one, two = Worker(hub, "one", clock), Worker(hub, "two", clock)
+    bound = Binding("k:1", A, 5.0, owned=True)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(each.syncer.run()) for each in (one, two)]
+        await asyncio.sleep(1.0)
+        one.bindings = [bound]
+        await asyncio.sleep(2 * WHISPER_S)
+        assert one.bindings == []
+        [said] = [each for each in two.told if each != "shared"]
+        assert list(said) == [bound]
+        for task in tasks:
+            task.cancel()
 
 
 async def test_a_receiver_that_fails_keeps_no_event_from_others(hub, caplog) -> None:

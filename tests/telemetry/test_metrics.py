@@ -24,6 +24,7 @@ def gauges(*states: AccountState) -> Gauges:
         late=lambda: 2,
         loop_lag_s=lambda: 0.25,
         store_up=lambda: True,
+        shared=lambda: (False, 7.5),
     )
 
 
