@@ -22,7 +22,6 @@ from tests.e2e.programs import API_KEY, Gateway, Simulator, enrol, until
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="workers are looked up in /proc"),
-    pytest.mark.skip(reason="several workers are refused until they share their state"),
 ]
 
 WORKERS = 2

@@ -444,10 +444,9 @@ def test_only_one_account_is_asked_if_only_one_will_do():
     assert lease(pool, only=only) == NotBefore(max(until, ready_at), busy=False)
     assert lease(pool, only=only, excluding="a") == NOBODY
     assert lease(pool, only=AccountId("x")) == NOBODY
-    assert lease(pool, only=only, now=9_000.0).account.id == "a"
-    pool.settle(
-        lease(pool, only=only, now=9_000.0), Unauthorized(dead=True, reason="revoked"), now=NOW
-    )
+    last = lease(pool, only=only, now=9_000.0)
+    assert last.account.id == "a"
+    pool.settle(last, Unauthorized(dead=True, reason="revoked"), now=NOW)
     assert lease(pool, only=only, now=9_000.0) == NOBODY
 
 
