@@ -34,7 +34,6 @@ from app.errors import StateError
 from app.pool.explanation import Explanations
 from app.pool.policy import Policy
 from app.pool.state import Health
-from app.relay.admission import Admission
 from app.relay.history import MemoryHistory, history_bounds
 from app.relay.relay import Relay
 from app.settings import Settings
@@ -84,11 +83,10 @@ class Gateway:
         limits = settings.limits
         self.pool = parts.pool(limits, rng=self.rng)
         self.explanations = Explanations()
-        self.admission = Admission(
-            pool=self.pool,
+        self.admission = parts.admission(
+            limits,
+            self.pool,
             clock=self.clock,
-            queue_max=limits.queue_max,
-            queue_wait_s=limits.queue_wait_s,
             explanations=self.explanations,
             hurry=self.sharing.hurry,
         )

@@ -1,6 +1,7 @@
 """Makes the services of a gateway, each from the two or three values that it needs."""
 
 import asyncio
+from collections.abc import Callable
 from random import Random
 from typing import Final
 
@@ -14,8 +15,10 @@ from app.accounts.probing import UsageProbes
 from app.domain.account import Secret
 from app.limits import Limits
 from app.pool.affinity import AffinityTable
+from app.pool.explanation import Explanations
 from app.pool.pool import AccountPool
 from app.ports import Clock, SharedState
+from app.relay.admission import Admission
 from app.relay.relay import RelaySettings
 from app.settings import Settings
 from app.store.store import Store
@@ -41,6 +44,25 @@ def pool(limits: Limits, *, rng: Random) -> AccountPool:
         rng=rng,
         affinity=AffinityTable(entries_max=limits.sessions_max, ttl_s=SESSION_TTL_S),
         owners=AffinityTable(entries_max=limits.owned_items_max, ttl_s=SESSION_TTL_S),
+    )
+
+
+def admission(
+    limits: Limits,
+    pool: AccountPool,
+    *,
+    clock: Clock,
+    explanations: Explanations,
+    hurry: Callable[[], None],
+) -> Admission:
+    """Return the line in front of the pool."""
+    return Admission(
+        pool=pool,
+        clock=clock,
+        queue_max=limits.queue_max,
+        queue_wait_s=limits.queue_wait_s,
+        explanations=explanations,
+        hurry=hurry,
     )
 
 
