@@ -110,7 +110,11 @@ class Gateway:
         self.configured: frozenset[str] = frozenset()
         self.plans: frozenset[str] = frozenset()
         self.cards: Sequence[Card] = CARDS
-        self.relay = Relay(
+        self.relay = self._make_relay()
+        self.sharing.join(self)
+
+    def _make_relay(self) -> Relay:
+        return Relay(
             pool=self.pool,
             admission=self.admission,
             upstream=self.codex,
@@ -119,9 +123,8 @@ class Gateway:
             rng=self.rng,
             # The books first: what they note must be there before anybody sees it.
             observer=Observers(self.books.accountant, self.metrics, renew=self._renew_soon),
-            settings=parts.relay_settings(limits),
+            settings=parts.relay_settings(self.settings.limits),
         )
-        self.sharing.join(self)
 
     def _make_keepers(self, way: Route) -> None:
         """Make the services that keep what is known of accounts and models up to date."""
