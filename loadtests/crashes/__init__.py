@@ -1,0 +1,1 @@
+"""Kills the gateway without warning while it is under load, and then audits its books."""
