@@ -12,6 +12,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DEPLOY := build/deploy-venv
+DOCS   := build/docs-venv
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV     := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --quiet --custom-compile-command "make lock"
@@ -23,8 +24,8 @@ TIDY := tests/test_tidy.py tests/test_deployment.py
 XDIST := -n auto --dist loadfile
 
 .PHONY: help setup demo run test test-all check fix check-fast golden bench bench-report load profile \
-	mutation runway db-bench crashes outages changelog lock k8s check-deploy image-replay ui \
-	hooks clean
+	mutation runway db-bench crashes outages changelog lock k8s check-deploy image-replay docs \
+	reference ui hooks clean
 
 help:  ## list these words
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' \
@@ -104,7 +105,7 @@ runway: $(STAMP)  ## how often the truth lies inside the runway forecast's 80 % 
 db-bench: $(STAMP)  ## the dashboard's queries on ten million requests in Postgres, one in SQLite
 	@$(BIN)/python -m loadtests.db_bench $(ARGS)
 
-crashes: $(STAMP)  ## kill -9 a hundred times under load, then audit the books; ARGS="--kills 10 --seed 7"
+crashes: $(STAMP)  ## kill -9 a hundred times under load, audit the books; ARGS="--kills 10 --seed 7"
 	@$(BIN)/python -m loadtests.crashes $(ARGS)
 
 outages: $(STAMP)  ## ten minutes without Postgres, under load; ARGS="postgres --minutes 1"
@@ -126,6 +127,7 @@ lock: $(STAMP)  ## renew the lock files; a release must be a week old to be take
 	@$(UV) --upgrade --exclude-newer "3 days" --extra dev --extra otel -c requirements.lock \
 		pyproject.toml -o requirements-dev.lock
 	@$(UV) --upgrade --exclude-newer "3 days" --group deploy -o requirements-deploy.lock
+	@$(UV) --upgrade --exclude-newer "3 days" --group docs -o requirements-docs.lock
 	@printf 'hatchling\npip\n' | $(UV) -c requirements-dev.lock - -o requirements-build.lock
 
 $(DEPLOY)/.installed: requirements-deploy.lock | $(VENV)/bin/python
@@ -145,6 +147,18 @@ check-deploy: $(DEPLOY)/.installed  ## image, compose files, manifests and workf
 
 image-replay: $(STAMP)  ## the Dockerfile's steps without an engine, in folders made by debootstrap (as root)
 	@$(BIN)/python -m scripts.image_replay $(ARGS)
+
+reference: $(STAMP)  ## write docs/reference from the code
+	@$(BIN)/python -m scripts.reference
+
+$(DOCS)/.installed: requirements-docs.lock | $(VENV)/bin/python
+	@$(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes \
+		-r requirements-docs.lock
+	@touch $@
+
+docs: reference $(DOCS)/.installed  ## the documentation as a site, in build/site
+	@$(DOCS)/bin/zensical build --clean --strict
 
 k8s:  ## render the Kubernetes manifests of k8s/overlays into one file each
 	@for each in sqlite production; do \
