@@ -41,7 +41,7 @@ class Application:
         listener = logs.start(level=settings.log_level, as_json=settings.log_format == "json")
         try:
             async with gateway(settings) as opened:
-                hear_drain(opened.in_flight.drain)
+                hear_drain(opened.drain)
                 self._app = build(opened)
                 _settle_memory()
                 await send({"type": "lifespan.startup.complete"})

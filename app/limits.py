@@ -63,6 +63,20 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Upstream WebSockets in one worker, idle ones included; beyond them calls go by HTTP."""
     sockets_per_account_max: int = 64
     """Of one account: its calls at a time by default, and as many that wait for their next turn."""
+    callers_sockets_max: int = 8_000
+    """WebSockets of callers in one worker, most of them idle; an idle one takes some 20 KiB."""
+    socket_first_message_s: float = 30.0
+    """Whoever connects has something to say."""
+    socket_idle_s: float = 600.0
+    """Between two turns; clients that reuse a connection do so within minutes."""
+    socket_life_s: float = 3_600.0
+    """As long as a connection to the upstream itself may live."""
+    socket_messages_per_s: float = 100.0
+    """A turn is one message, so this is far above any use."""
+    socket_message_bytes_max: int = 16 << 20
+    """As large as the upstream's own limit for one message."""
+    socket_history_bytes_max: int = 256 << 20
+    """What all WebSockets of a worker remember of their latest responses."""
     renewal_timeout_s: float = 30.0
     """One token exchange; giving up early leaves a refresh token that may be spent."""
     loop_lag_ready_s: float = 2.0

@@ -125,7 +125,7 @@ class CallObserver(Protocol):
     def stream_began(self, call: Call, first_event_s: float) -> None:
         """The first content of a stream is about to go out."""
 
-    def stream_ended(self) -> None:
+    def stream_ended(self, call: Call) -> None:
         """A stream that had begun is over."""
 
     def call(

@@ -68,6 +68,16 @@ class AllowanceBook:
         self.alone = False
         """Nothing was heard of the others for long: their calls under way are over by now."""
 
+    def admit(self, caller: Caller, *, now: float, monotonic: float) -> None:
+        """Let the caller in, if one more call of it could begin now; nothing is taken.
+
+        Raises:
+            TooManyRequests: Its key has no call left in this minute, or none at a time.
+        """
+        allowance = caller.allowance
+        if allowance != _FREE:
+            self._page_with_room(caller, now=now, monotonic=monotonic)
+
     def enter(self, caller: Caller, *, now: float, monotonic: float) -> Ticket:
         """Let one more call of the caller begin.
 
@@ -77,20 +87,8 @@ class AllowanceBook:
         allowance = caller.allowance
         if allowance == _FREE:
             return Ticket(caller.id, allowance)
-        page = self._page(caller.id, now=now, monotonic=monotonic)
-        most = allowance.concurrency_max
-        if most is not None and page.in_flight + self._others(caller.id).in_flight >= most:
-            raise TooManyRequests(
-                f"This API key may have {most} calls under way at a time.",
-                retry_after_s=1.0,
-            )
+        page = self._page_with_room(caller, now=now, monotonic=monotonic)
         if allowance.requests_per_minute is not None:
-            limit = allowance.requests_per_minute
-            wait_s = page.requests.wait_s(1.0, limit, now=monotonic)
-            if wait_s > 0:
-                raise TooManyRequests(
-                    f"This API key may make {limit} requests a minute.", retry_after_s=wait_s
-                )
             page.requests.take(1.0)
         page.in_flight += 1
         page.entered += 1
@@ -257,10 +255,24 @@ class AllowanceBook:
         for known in [each for each in self._elsewhere if each not in limited]:
             del self._elsewhere[known]
 
-    def _others(self, key_id: KeyId) -> KeySpent:
-        """Return what the others have under way for a key, as far as that can still be so."""
-        found = self._elsewhere.get(key_id)
-        return _NOBODY if found is None or self.alone else found.heard
+    def _page_with_room(self, caller: Caller, *, now: float, monotonic: float) -> _Page:
+        """Return the caller's page, where there is room for one more call."""
+        allowance = caller.allowance
+        page = self._page(caller.id, now=now, monotonic=monotonic)
+        most = allowance.concurrency_max
+        if most is not None and page.in_flight + self._others(caller.id).in_flight >= most:
+            raise TooManyRequests(
+                f"This API key may have {most} calls under way at a time.",
+                retry_after_s=1.0,
+            )
+        limit = allowance.requests_per_minute
+        if limit is not None:
+            wait_s = page.requests.wait_s(1.0, limit, now=monotonic)
+            if wait_s > 0:
+                raise TooManyRequests(
+                    f"This API key may make {limit} requests a minute.", retry_after_s=wait_s
+                )
+        return page
 
     def _page(self, key_id: KeyId, *, now: float, monotonic: float) -> _Page:
         page = self._pages.get(key_id)

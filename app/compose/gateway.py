@@ -30,6 +30,7 @@ from app.domain.shared import CredentialRenewed, StoreChanged
 from app.edge.guards import Guard
 from app.edge.inflight import InFlight
 from app.edge.models import Models
+from app.edge.sockets.registry import Sockets
 from app.errors import StateError
 from app.pool.explanation import Explanations
 from app.pool.policy import Policy
@@ -75,6 +76,7 @@ class Gateway:
         )
         self.heartbeat = Heartbeat(self._follow_the_clock)
         self.in_flight = InFlight(calls_max=settings.limits.streams_max)
+        self.sockets = Sockets(connections_max=settings.limits.callers_sockets_max)
         self.revision = -1
         """The state of the store that was loaded last; -1 before the first."""
         self.store_up = False
@@ -156,6 +158,11 @@ class Gateway:
             clock=self.clock,
             rng=self.rng,
         )
+
+    def drain(self) -> None:
+        """Take nothing new; what is under way goes on. A second call changes nothing."""
+        self.in_flight.drain()
+        self.sockets.drain()
 
     async def _renew_now(self, account_id: AccountId, generation: int) -> Account | None:
         return await self.renewer.renew_now(account_id, generation=generation)

@@ -11,11 +11,11 @@ from app.domain.runtime import OnDisconnect
 from app.edge import absent, calls, catalog, operations, spa
 from app.edge.chat import ChatSpeaker
 from app.edge.compact import CompactSpeaker
+from app.edge.company import Pace
 from app.edge.dataplane import Bounds, DataPlane
 from app.edge.errors import render
 from app.edge.messages import MessagesSpeaker
 from app.edge.responses import ResponsesSpeaker
-from app.edge.streaming import Pace
 
 ADMIN_UI: Final = Path(__file__).resolve().parents[2] / "admin-ui" / "dist"
 _PATIENCE_S: Final = {OnDisconnect.CANCEL: 0.0, OnDisconnect.FINISH: 30.0}

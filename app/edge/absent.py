@@ -15,6 +15,7 @@ from litestar.types import Receive, Scope, Send, WebSocketScope
 from litestar.types.asgi_types import WebSocketResponseStartEvent
 
 from app.dialects.responses.errors import error_body
+from app.edge.headers import error_headers
 from app.edge.request import request_id
 from app.errors import GatewayError, MethodNotAllowed, NotSupportedByUpstream, UnknownRoute
 
@@ -56,7 +57,7 @@ def allowed(path: str) -> str | None:
 def no_websocket() -> GatewayError:
     """Return the answer to a WebSocket where the same can be had by a request."""
     return NotSupportedByUpstream(
-        "WebSockets are not available on this gateway yet: send a POST request instead.",
+        "There are no WebSockets at this address: send a POST request instead.",
         status=426,
     )
 
@@ -69,9 +70,8 @@ async def refuse_websocket(
     body = error_body(error)
     headers = [
         (b"x-request-id", request_id(scope["headers"]).encode("latin-1")),
-        (b"content-type", b"application/json"),
-        (b"x-codex2api-reason", error.code.encode("latin-1")),
         (b"content-length", b"%d" % len(body)),
+        *error_headers(error),
     ]
     start: WebSocketResponseStartEvent = {
         "type": "websocket.http.response.start",

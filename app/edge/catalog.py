@@ -12,11 +12,12 @@ from app.dialects.catalog import list_body, model_body
 from app.dialects.responses.errors import error_body
 from app.domain.caller import Caller
 from app.edge.absent import absent, refuse_websocket
+from app.edge.company import Headers
 from app.edge.guards import Guard
 from app.edge.headers import JSON, error_headers
 from app.edge.models import Models
 from app.edge.request import Head, read_head
-from app.edge.streaming import CLOSE, Headers
+from app.edge.streaming import CLOSE
 from app.errors import GatewayError, MethodNotAllowed, UnknownModel, UnknownRoute
 from app.ports import Manifest
 

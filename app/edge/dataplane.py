@@ -14,6 +14,7 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 from msgspec import Struct, structs
 
 from app.domain.caller import Caller
+from app.edge.company import Pace
 from app.edge.guards import Guard
 from app.edge.headers import JSON
 from app.edge.inflight import InFlight, Place
@@ -21,7 +22,7 @@ from app.edge.manners import manners_of
 from app.edge.plans import Asked, P, PlanOf, Speaker, SpeakerOf, Told
 from app.edge.request import Head, Upload, read_head
 from app.edge.run import OK, Run, WayOf
-from app.edge.streaming import Downstream, Pace
+from app.edge.streaming import Downstream
 from app.edge.till import Till
 from app.errors import (
     GatewayError,
@@ -158,6 +159,14 @@ class DataPlane:
             await work
         except GatewayError as error:
             await self._refuse(run, error)
+        except asyncio.CancelledError:
+            cut = run.downstream.cut
+            if cut is None:
+                raise
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+            await self._refuse(run, cut)
         except Exception:
             logger.exception("a call failed inside the gateway", extra={"request_id": run.id})
             defect = GatewayError("The gateway failed; this is a defect of it.")
@@ -265,7 +274,7 @@ class DataPlane:
         finally:
             if downstream.stayed:
                 self._left -= 1
-            self._observer.stream_ended()
+            self._observer.stream_ended(plan.call)
             await reply.close()
 
     async def _pass_on(self, reply: Reply, plan: PlanOf[P], run: Run[P]) -> None:

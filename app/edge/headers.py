@@ -3,7 +3,7 @@
 from math import ceil
 from typing import Final
 
-from app.edge.streaming import Headers
+from app.edge.company import Headers
 from app.errors import GatewayError, UpstreamRefused
 
 JSON: Final = (b"content-type", b"application/json")

@@ -18,7 +18,7 @@ from app.relay.deadline import Deadline
 from app.wire.encoding import decode_body
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_KEY_BYTES_MAX: Final = 512
+KEY_BYTES_MAX: Final = 512
 """As much of a key as is looked at: twice the longest that can be right."""
 _OLD: Final = ("1", "1.0")
 _LENGTH_DIGITS_MAX: Final = 18
@@ -191,9 +191,9 @@ def _key(found: dict[bytes, bytes]) -> str | None:
     if authorization is not None:
         scheme, _, key = authorization.partition(b" ")
         if scheme.lower() == b"bearer":
-            return key.strip()[:_KEY_BYTES_MAX].decode("latin-1")
+            return key.strip()[:KEY_BYTES_MAX].decode("latin-1")
     key = found.get(b"x-api-key", b"")
-    return key[:_KEY_BYTES_MAX].decode("latin-1") or None
+    return key[:KEY_BYTES_MAX].decode("latin-1") or None
 
 
 def _too_large(bytes_max: int) -> PayloadTooLarge:

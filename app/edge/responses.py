@@ -31,6 +31,12 @@ from app.wire.peek import peek
 _CREATED: Final = b'"response.created"'
 
 
+class ResponsesPlan(Plan):
+    """A plan, and who is told of the response once it is there."""
+
+    note: Note | None = None
+
+
 class ResponsesSpeaker:
     """Speaks Responses; one for the public routes, one for those of Codex clients."""
 
@@ -41,14 +47,14 @@ class ResponsesSpeaker:
         self._history = history
         self.codex_route = codex_route
 
-    async def plan(self, asked: Asked) -> Plan:
+    async def plan(self, asked: Asked) -> ResponsesPlan:
         """Return what a Responses request comes down to."""
         caller = asked.caller
         seen = peek(asked.body)
         said = await retold(asked.body, seen, caller_id=caller.id, history=self._history)
         return self._plan(asked, said)
 
-    def _plan(self, asked: Asked, said: Retold) -> Plan:
+    def _plan(self, asked: Asked, said: Retold) -> ResponsesPlan:
         caller, seen = asked.caller, said.seen
         resolved = self._models.resolve(seen.model, caller)
         headers = request_headers(asked.head.raw)
@@ -95,12 +101,13 @@ class ResponsesSpeaker:
         model, codex_route = seen.model, self.codex_route
         note = said.turn.note(session) if said.turn else None
         tokens_max = fields.get("max_output_tokens")
-        return Plan(
+        return ResponsesPlan(
             call=call,
             stream=seen.stream,
             output_tokens_max=msgspec.json.decode(tokens_max) if tokens_max else None,
             lane=lambda: ResponsesLane(model=model, codex_route=codex_route, note=note),
             whole=lambda: WholeResponse(note=note),
+            note=note,
         )
 
     def error_body(self, error: GatewayError) -> bytes:

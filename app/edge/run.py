@@ -9,11 +9,12 @@ from typing import Generic, Protocol, TypeVar
 
 from app.allowance.book import Ticket
 from app.domain.caller import Caller
+from app.edge.company import Headers
 from app.edge.headers import ALLOW, error_headers
 from app.edge.manners import manners_of
 from app.edge.plans import LaneOf, P, PlanOf, SpeakerOf
 from app.edge.request import Head, Upload
-from app.edge.streaming import CLOSE, Headers
+from app.edge.streaming import CLOSE
 from app.errors import GatewayError, MethodNotAllowed
 from app.ports import Clock
 
@@ -43,6 +44,10 @@ class WayOf(Protocol[P_contra]):
     @property
     def gone(self) -> bool:
         """True once the caller has left, or might as well have."""
+
+    @property
+    def cut(self) -> GatewayError | None:
+        """What the call was interrupted with."""
 
     @property
     def stayed(self) -> bool:

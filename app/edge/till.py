@@ -11,7 +11,7 @@ from typing import Final
 from app.allowance.book import AllowanceBook, Ticket
 from app.domain.call import Call
 from app.domain.caller import Caller
-from app.edge.streaming import Headers
+from app.edge.company import Headers
 from app.errors import StateError
 from app.ports import Clock
 from app.usage.accountant import Accountant, Ended
@@ -41,6 +41,15 @@ class Till:
                 retry_after_s=RETRY_S,
             )
         return self._accountant.uid()
+
+    def admit(self, caller: Caller) -> None:
+        """Let the caller connect, if it could make a request now; nothing is taken by it.
+
+        Raises:
+            TooManyRequests: It has none left in this minute, or too many under way.
+        """
+        clock = self._clock
+        self._book.admit(caller, now=clock.now(), monotonic=clock.monotonic())
 
     def enter(self, caller: Caller) -> Ticket:
         """Let one more request of the caller begin.

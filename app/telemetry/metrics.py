@@ -36,6 +36,9 @@ REASONS: Final = frozenset({"session", "owner", "preferred", "only"})
 """Why an account was chosen, if not by the pool's strategy."""
 CHOICE: Final = "choice"
 STRATEGIES: Final = frozenset(strategy.value for strategy in Strategy)
+SSE: Final = "sse"
+WEBSOCKET: Final = "websocket"
+TRANSPORTS: Final = (SSE, WEBSOCKET)
 REFRESHES: Final = frozenset({"renewed", "failed", "dead"})
 
 
@@ -82,7 +85,8 @@ class Metrics:
         self._first_event = Histogram()
         self._duration = Histogram()
         self._queue_wait = Histogram()
-        self._streams = 0
+        self._turns = Histogram()
+        self._streams = dict.fromkeys(TRANSPORTS, 0)
 
     def leased(self, call: Call, reason: str, waited_s: float) -> None:
         """A lease was found."""
@@ -119,13 +123,12 @@ class Metrics:
 
     def stream_began(self, call: Call, first_event_s: float) -> None:
         """The first content of a stream is about to go out."""
-        del call
-        self._streams += 1
+        self._streams[_transport(call)] += 1
         self._first_event.observe(first_event_s)
 
-    def stream_ended(self) -> None:
+    def stream_ended(self, call: Call) -> None:
         """A stream that had begun is over."""
-        self._streams -= 1
+        self._streams[_transport(call)] -= 1
 
     def call(
         self, dialect: Dialect, call: Call | None, status: int, code: str, seconds: float
@@ -135,11 +138,13 @@ class Metrics:
         model = self._models.label(call.model) if call else "none"
         self._requests[dialect.value, model, label] += 1
         self._duration.observe(seconds)
+        if call is not None and call.live:
+            self._turns.observe(seconds)
 
     @property
     def streams(self) -> int:
         """How many streams are under way."""
-        return self._streams
+        return sum(self._streams.values())
 
     def families(self) -> Iterator[Metric]:
         """Yield everything as Prometheus metric families."""
@@ -169,8 +174,14 @@ class Metrics:
         streams = GaugeMetricFamily(
             "codex2api_streams_in_flight", "Streams under way.", labels=("transport",)
         )
-        streams.add_metric(("sse",), self._streams)
+        for transport, under_way in self._streams.items():
+            streams.add_metric((transport,), under_way)
         yield streams
+        yield _histogram(
+            "codex2api_websocket_turn_seconds",
+            "From a turn's message on a WebSocket to its last event.",
+            self._turns,
+        )
         yield from self._selection()
 
     def _selection(self) -> Iterator[Metric]:
@@ -196,6 +207,10 @@ class Metrics:
             "result",
             dict.fromkeys(sorted(REFRESHES), 0) | self._refreshes,
         )
+
+
+def _transport(call: Call) -> str:
+    return WEBSOCKET if call.live else SSE
 
 
 def _reason(reason: str) -> str:

@@ -133,8 +133,9 @@ class Book:
         del call, first_event_s
         self.streams += 1
 
-    def stream_ended(self) -> None:
+    def stream_ended(self, call: Call) -> None:
         """Count a stream out."""
+        del call
         self.streams -= 1
 
     def call(

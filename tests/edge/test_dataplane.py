@@ -20,7 +20,7 @@ from app.edge.guards import Guard
 from app.edge.inflight import InFlight
 from app.edge.plans import Asked, DocumentForm, Plan, PlanOf, Told, no_events
 from app.edge.request import read_head
-from app.edge.streaming import Pace
+from app.edge.company import Pace
 from app.errors import (
     CapacityError,
     GatewayError,

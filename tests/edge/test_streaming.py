@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.edge.streaming import COMMENT, PIECE_BYTES, Downstream, Pace
+from app.edge.company import Pace
+from app.edge.streaming import COMMENT, PIECE_BYTES, Downstream
 from tests.edge.asgi import Server
 
 CALM = Pace(commit_after_s=60.0, keepalive_s=60.0, send_timeout_s=60.0)

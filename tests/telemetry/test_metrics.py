@@ -123,7 +123,7 @@ def test_streams_are_counted_while_they_last():
     metrics = Metrics()
     metrics.stream_began(call(), 0.3)
     metrics.stream_began(call(), 90.0)
-    metrics.stream_ended()
+    metrics.stream_ended(call())
     assert metrics.streams == 1
     seen = page(metrics)
     assert seen['codex2api_streams_in_flight{transport="sse"}'] == 1

@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 
 from app.dialects.responses.events import Kind, classify, failure_of
 from app.errors import StreamIncomplete, UpstreamError, UpstreamProtocolError
-from app.wire.sse import SseEvent
+from app.wire.sse import SseEvent, encode
 
 STREAM_ITEMS_BYTES_MAX: Final = 16 * 1024 * 1024
 FOLD_ITEMS_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -96,20 +96,29 @@ class ResponsesStream:
                 for event in events:
                     self._overheard(event.data)
             return raw
-        pieces = [self._passed(event) for event in events]
-        if all(piece is event.raw for piece, event in zip(pieces, events, strict=True)):
+        passed = [self._passed(event) for event in events]
+        if all(new is event for new, event in zip(passed, events, strict=True)):
             return raw
-        return b"".join(pieces)
+        return b"".join(event.raw for event in passed if event is not None)
 
-    def _passed(self, event: SseEvent) -> bytes:
+    def messages(self, events: Sequence[SseEvent]) -> list[bytes]:
+        """Return what the caller gets on a WebSocket, an event a message."""
+        if self._codex_route:
+            if self._note is not None:
+                for event in events:
+                    self._overheard(event.data)
+            return [event.data for event in events]
+        return [new.data for event in events if (new := self._passed(event)) is not None]
+
+    def _passed(self, event: SseEvent) -> SseEvent | None:
         match classify(event.data):
             case Kind.PRIVATE:
-                return b""
+                return None
             case Kind.ITEM_DONE:
                 self._items.add(event.data)
             case Kind.COMPLETED | Kind.INCOMPLETE:
                 return self._completed(event)
-        return event.raw
+        return event
 
     def _overheard(self, data: bytes) -> None:
         """Take note of an event that goes out as it came."""
@@ -123,17 +132,18 @@ class ResponsesStream:
         if self._note is not None and not self._items.overflowing:
             _tell(self._note, response, self._items)
 
-    def _completed(self, event: SseEvent) -> bytes:
+    def _completed(self, event: SseEvent) -> SseEvent:
         output = self._items.output()
         members = _members(event.data)
         response = _object(members.get("response"))
         self._tell(response)
         if output is None or not response or response.get("output") not in _EMPTY:
-            return event.raw
+            return event
         response["output"] = output
         filled: dict[str, object] = {**members, "response": response}
         name = msgspec.json.decode(members["type"], type=str)
-        return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(filled))
+        data = msgspec.json.encode(filled)
+        return SseEvent(name, data, encode(name, data))
 
 
 class ResponsesFold:

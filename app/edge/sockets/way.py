@@ -1,0 +1,76 @@
+"""One turn's way back to the caller on its WebSocket: an event a message.
+
+The server in front takes a message and makes us wait while the caller reads slowly, which keeps us
+from reading on upstream. Nothing is queued here.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from app.domain.traffic import Traffic
+from app.edge.company import Company, Headers, Pace
+from app.edge.sockets.speaker import Messages
+
+SendText = Callable[[str], Awaitable[None]]
+
+
+class TurnWay(Company):
+    """Satisfies `app.edge.run.WayOf`. `close` it, whatever happens."""
+
+    __slots__ = ("_send", "_silence", "_traffic")
+
+    def __init__(
+        self, send: SendText, *, pace: Pace, traffic: Traffic, silence: str | None
+    ) -> None:
+        """Take what sends one message; `silence` is said when nothing else was for a while."""
+        super().__init__(pace)
+        self._send = send
+        self._traffic = traffic
+        self._silence = silence
+
+    def watch(self) -> None:
+        """Leave it to the connection, which reads all the time, to say who has `left`."""
+
+    def expect_stream(self) -> None:
+        """Look after the turn from now on: there is no head that could go out early."""
+        self._wrote_at = self._loop.time()
+        self._beat = self._loop.call_later(self._pace.keepalive_s, self._tick)
+
+    async def start(self, headers: Headers) -> None:
+        """Begin: nothing goes out, for a message has no headers."""
+        del headers
+        await self.quiet()
+        self.started = True
+        self.status = 200
+
+    async def write(self, data: Messages) -> None:
+        """Send events; returns when the caller's side has taken them in."""
+        if self._pulse is not None:
+            await self.quiet()
+        # Spelled out, not `_put`: this is the one path that every event takes.
+        traffic = self._traffic
+        for message in data:
+            self._wrote_at = self._sending_since = self._loop.time()
+            await self._send(message.decode("utf-8", "replace"))
+            traffic.messages_out += 1
+            traffic.bytes_out += len(message)
+        self._sending_since = 0.0
+
+    async def end(self, data: Messages) -> None:
+        """Send the last events."""
+        await self.write(data)
+        self.ended = True
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send the one message that says an error."""
+        del headers
+        self.started = True
+        self.status = status
+        if self._beat is None:
+            self._beat = self._loop.call_later(self._pace.send_timeout_s, self._tick)
+        await self.end([body])
+
+    async def _keep_alive(self) -> None:
+        if self._silence is not None:
+            self._sending_since = self._loop.time()
+            await self._send(self._silence)
+            self._sending_since = 0.0
