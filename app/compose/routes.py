@@ -6,6 +6,7 @@ from typing import Final
 from litestar import Litestar
 
 from app.compose.gateway import Gateway
+from app.compose.sockets import SocketRoutes
 from app.domain.account import Secret
 from app.domain.runtime import OnDisconnect
 from app.edge import absent, calls, catalog, operations, spa
@@ -25,6 +26,7 @@ _PATIENCE_S: Final = {OnDisconnect.CANCEL: 0.0, OnDisconnect.FINISH: 30.0}
 def build(opened: Gateway) -> Litestar:
     """Return the application that serves an open gateway."""
     settings, limits = opened.settings, opened.settings.limits
+    pace = Pace(limits.commit_after_s, limits.keepalive_s, limits.send_timeout_s)
     plane = DataPlane(
         guard=opened.guard,
         till=opened.books.till,
@@ -35,10 +37,11 @@ def build(opened: Gateway) -> Litestar:
         bounds=Bounds(
             settings.body_bytes_max,
             limits.body_read_timeout_s,
-            Pace(limits.commit_after_s, limits.keepalive_s, limits.send_timeout_s),
+            pace,
             patience_s=lambda: _PATIENCE_S[opened.runtime.on_disconnect],
         ),
     )
+    sockets = SocketRoutes(opened, plane, pace)
     models, history = opened.models, opened.history
     responses = ResponsesSpeaker(models=models, codex_route=False, history=history)
     codex = ResponsesSpeaker(models=models, codex_route=True, history=history)
@@ -51,9 +54,17 @@ def build(opened: Gateway) -> Litestar:
     )
     return Litestar(
         route_handlers=[
-            calls.route(["/v1/responses", "/responses"], responses, plane),
             calls.route(
-                ["/backend-api/codex/responses", "/backend-api/codex/v1/responses"], codex, plane
+                ["/v1/responses", "/responses"],
+                responses,
+                plane,
+                sockets.route(codex_route=False),
+            ),
+            calls.route(
+                ["/backend-api/codex/responses", "/backend-api/codex/v1/responses"],
+                codex,
+                plane,
+                sockets.route(codex_route=True),
             ),
             calls.route(
                 ["/v1/responses/compact", "/responses/compact"], CompactSpeaker(responses), plane

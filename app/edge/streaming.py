@@ -17,7 +17,6 @@ from typing import Any, Final
 from litestar.types import Receive, Send
 
 from app.edge.company import Company, Headers, Pace
-
 from app.edge.manners import COMMENT
 
 _STREAM_HEADERS: Final = [

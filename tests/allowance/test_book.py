@@ -56,6 +56,17 @@ def test_so_many_calls_a_minute():
     enter(book, who, at=30.0)
 
 
+def test_to_be_let_in_takes_nothing():
+    """Whoever could make no call is not let in."""
+    book, who = AllowanceBook(), caller(concurrency_max=1, requests_per_minute=2)
+    for _ in range(9):
+        book.admit(who, now=NOW, monotonic=0.0)
+    book.admit(Caller(KeyId("free"), "free"), now=NOW, monotonic=0.0)
+    enter(book, who)
+    with pytest.raises(TooManyRequests):
+        book.admit(who, now=NOW, monotonic=0.0)
+
+
 def test_so_many_calls_at_a_time():
     """A refused one takes no place and no turn."""
     book, who = AllowanceBook(), caller(concurrency_max=1, requests_per_minute=2)

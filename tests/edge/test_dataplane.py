@@ -15,12 +15,12 @@ from app.domain.call import Call, Dialect
 from app.domain.caller import Allowance, Caller, KeyId
 from app.domain.ledger import Answered
 from app.domain.price import Price
+from app.edge.company import Pace
 from app.edge.dataplane import Bounds, DataPlane, Turn
 from app.edge.guards import Guard
 from app.edge.inflight import InFlight
 from app.edge.plans import Asked, DocumentForm, Plan, PlanOf, Told, no_events
 from app.edge.request import read_head
-from app.edge.company import Pace
 from app.errors import (
     CapacityError,
     GatewayError,

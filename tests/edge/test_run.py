@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from app.edge.run import Run
 from app.edge.company import Pace
+from app.edge.run import Run
 from app.edge.streaming import Downstream
 from app.errors import MethodNotAllowed, PayloadTooLarge, StreamIncomplete
 from tests.edge.asgi import Server

@@ -1,12 +1,12 @@
 """One caller's WebSocket: reads what comes, does what the machine decides, and ends in time.
 
 One task reads, all the time, so that a caller that leaves is noticed; another one answers the turn
-that runs, if one does. What ends a connection is sent by a third, which waits for the caller's own
-farewell, but not for long.
+that runs, if one does. To end a connection, the first stops reading and says farewell.
 """
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, assert_never
 
 from litestar.types import Receive, Send
@@ -71,7 +71,7 @@ class Connection:
         self._reader: asyncio.Task[Any] | None = None
         self._over = False
         """Nothing is read any more: the end has gone out, or nobody takes it."""
-        self._closed = LEFT
+        self._farewell: Close | None = None
 
     @property
     def state(self) -> State:
@@ -87,13 +87,15 @@ class Connection:
                 self._look_again()
                 sockets.enter(self)
                 await self._read_until_over()
+                if self._farewell is not None:
+                    await self._say_farewell(self._farewell)
         finally:
-            self._over = True
             if self._timer is not None:
                 self._timer.cancel()
             sockets.leave(self)
+            code = self._farewell.code if self._farewell is not None else LEFT
             closed = sockets.traffic.closed
-            closed[self._closed] = closed.get(self._closed, 0) + 1
+            closed[code] = closed.get(code, 0) + 1
 
     def drain(self) -> None:
         """End between two turns."""
@@ -114,7 +116,7 @@ class Connection:
 
     async def _read(self) -> None:
         traffic, machine = self._terms.sockets.traffic, self._machine
-        while True:
+        while not self._over:
             message: Any = await self._receive()
             if message["type"] != "websocket.receive":
                 self._heed(machine.left())
@@ -157,7 +159,8 @@ class Connection:
                 case Interrupt() | Abandon():
                     self._end_turn(command)
                 case Close():
-                    group.create_task(self._close(command))
+                    self._farewell = command
+                    self._end()
                 case _:
                     assert_never(command)
 
@@ -192,9 +195,9 @@ class Connection:
             return
         self._heed(self._machine.answered(error, now=self._loop.time()))
 
-    async def _close(self, close: Close) -> None:
-        self._closed = close.code
-        try:
+    async def _say_farewell(self, close: Close) -> None:
+        """Say why, close, and wait for the caller to do the same, but not for long."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_S):
                 if close.error is not None:
                     text = error_message(close.error, self._head.request_id)
@@ -202,18 +205,19 @@ class Connection:
                 await self._asgi_send(
                     {"type": "websocket.close", "code": close.code, "reason": close.reason}
                 )
-        except TimeoutError:
-            self._end()
-        else:
-            self._loop.call_later(FAREWELL_S, self._end)
+                message: Any = {}
+                while message.get("type") != "websocket.disconnect":
+                    message = await self._receive()
 
     async def _send(self, text: str) -> None:
         await self._asgi_send({"type": "websocket.send", "text": text, "bytes": None})
 
     def _end(self) -> None:
-        """Read no more, whatever the caller does."""
-        if not self._over and self._reader is not None and not self._reader.done():
-            self._over = True
+        """Read no more. The server closes only when nobody waits for what comes in."""
+        if self._over:
+            return
+        self._over = True
+        if self._reader is not None and self._reader is not asyncio.current_task():
             self._reader.cancel()
 
     def _look_again(self) -> None:

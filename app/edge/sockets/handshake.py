@@ -7,7 +7,7 @@ refusal is the only answer that has.
 
 import logging
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 from litestar.types import HTTPScope, Receive, Send, WebSocketScope
 from msgspec import Struct, structs
@@ -29,6 +29,13 @@ from app.ports import History
 logger = logging.getLogger(__name__)
 
 KEY_PROTOCOL: Final = "openai-insecure-api-key."
+
+
+class MakeSpeaker(Protocol):
+    """Makes what speaks Responses with a memory of its own."""
+
+    def __call__(self, *, history: History) -> ResponsesSpeaker:
+        """Return it."""
 
 
 class Door(Struct, frozen=True):
@@ -68,7 +75,7 @@ class SocketRoute:
         door: Door,
         terms: Terms,
         memories: Memories,
-        speaker: Callable[[History], ResponsesSpeaker],
+        speaker: MakeSpeaker,
         now: Callable[[], float],
     ) -> None:
         """Take what makes a speaker that has this memory."""
@@ -90,7 +97,7 @@ class SocketRoute:
         await receive()
         await send(accepted(scope))
         memory = self._memories.open()
-        speaker = TurnSpeaker(self._speaker(memory), now=self._now)
+        speaker = TurnSpeaker(self._speaker(history=memory), now=self._now)
         try:
             await Connection(self._terms, speaker, head, receive, send).run()
         except Exception:

@@ -181,3 +181,23 @@ def test_usage_that_is_told_is_kept():
     fold.feed([event({"type": "response.completed", "response": {"usage": usage}})])
     usage["input_tokens_details"]["cache_write_tokens"] = 0
     assert json.loads(fold.body())["usage"] == usage
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("codex_route", [False, True])
+def test_messages_say_what_the_stream_says(case, codex_route):
+    """A WebSocket has the same events as the stream, without its framing."""
+    stream = (GOLDEN / case / "upstream.sse").read_bytes()
+    said = streamed(ResponsesStream(codex_route=codex_route), [stream])
+    messages = ResponsesStream(codex_route=codex_route).messages(SseDecoder().feed(stream))
+    decoder = SseDecoder()
+    last = [*decoder.feed(said), decoder.finish()]
+    assert messages == [each.data for each in last if each is not None]
+
+
+def test_a_message_that_needs_no_change_is_the_very_same_bytes():
+    """Handed on as received."""
+    events = [event({"type": "response.output_text.delta", "delta": "x"})]
+    for codex_route in (False, True):
+        [message] = ResponsesStream(codex_route=codex_route, note=print).messages(events)
+        assert message is events[0].data
