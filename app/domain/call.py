@@ -68,5 +68,3 @@ class Call(Struct, frozen=True):
     tuning: bytes = b""
     """A JSON object of what the caller asked for and the Codex backend refuses (sampling, limits),
     under its Responses name where it has one, else its Chat name; other kinds heed it."""
-    live: bool = False
-    """The call came over a WebSocket: its caller gets events as whole messages."""
