@@ -255,6 +255,11 @@ class AllowanceBook:
         for known in [each for each in self._elsewhere if each not in limited]:
             del self._elsewhere[known]
 
+    def _others(self, key_id: KeyId) -> KeySpent:
+        """Return what the others have under way for a key, as far as that can still be so."""
+        found = self._elsewhere.get(key_id)
+        return _NOBODY if found is None or self.alone else found.heard
+
     def _page_with_room(self, caller: Caller, *, now: float, monotonic: float) -> _Page:
         """Return the caller's page, where there is room for one more call."""
         allowance = caller.allowance
