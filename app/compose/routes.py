@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from litestar import Litestar
+from litestar.handlers import ASGIRouteHandler
 
 from app.compose.gateway import Gateway
 from app.compose.sockets import SocketRoutes
@@ -19,12 +20,42 @@ from app.edge.messages import MessagesSpeaker
 from app.edge.responses import ResponsesSpeaker
 
 ADMIN_UI: Final = Path(__file__).resolve().parents[2] / "admin-ui" / "dist"
+CODEX: Final = "/backend-api/codex"
 _PATIENCE_S: Final = {OnDisconnect.CANCEL: 0.0, OnDisconnect.FINISH: 30.0}
 """How long a stream goes on whose caller has left."""
 
 
 def build(opened: Gateway) -> Litestar:
     """Return the application that serves an open gateway."""
+    settings, limits = opened.settings, opened.settings.limits
+    catalogue = catalog.ModelsRoute(
+        models=opened.models,
+        guard=opened.guard,
+        live=opened.manifests.manifest,
+        started_at=opened.clock.now,
+    )
+    return Litestar(
+        route_handlers=[
+            *_data_plane(opened),
+            *catalog.routes(catalogue),
+            *operations.routes(
+                in_flight=opened.in_flight,
+                metrics=opened.exposition.text,
+                loaded=lambda: opened.revision >= 0 and opened.sharing.settled,
+                late=lambda: opened.heartbeat.lag_s > limits.loop_lag_ready_s,
+                metrics_token=Secret(settings.metrics_token) if settings.metrics_token else None,
+            ),
+            *spa.routes(build=ADMIN_UI),
+            *absent.routes(),
+        ],
+        exception_handlers={Exception: render},
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _data_plane(opened: Gateway) -> list[ASGIRouteHandler]:
+    """Return the routes that make calls."""
     settings, limits = opened.settings, opened.settings.limits
     pace = Pace(limits.commit_after_s, limits.keepalive_s, limits.send_timeout_s)
     plane = DataPlane(
@@ -46,51 +77,16 @@ def build(opened: Gateway) -> Litestar:
     responses = ResponsesSpeaker(models=models, codex_route=False, history=history)
     codex = ResponsesSpeaker(models=models, codex_route=True, history=history)
     chat = ChatSpeaker(models=opened.models, now=opened.clock.now)
-    catalogue = catalog.ModelsRoute(
-        models=opened.models,
-        guard=opened.guard,
-        live=opened.manifests.manifest,
-        started_at=opened.clock.now,
-    )
-    return Litestar(
-        route_handlers=[
-            calls.route(
-                ["/v1/responses", "/responses"],
-                responses,
-                plane,
-                sockets.route(codex_route=False),
-            ),
-            calls.route(
-                ["/backend-api/codex/responses", "/backend-api/codex/v1/responses"],
-                codex,
-                plane,
-                sockets.route(codex_route=True),
-            ),
-            calls.route(
-                ["/v1/responses/compact", "/responses/compact"], CompactSpeaker(responses), plane
-            ),
-            calls.route(
-                [
-                    "/backend-api/codex/responses/compact",
-                    "/backend-api/codex/v1/responses/compact",
-                ],
-                CompactSpeaker(codex),
-                plane,
-            ),
-            calls.route(["/v1/chat/completions", "/chat/completions"], chat, plane),
-            calls.route(["/v1/messages", "/messages"], MessagesSpeaker(models=models), plane),
-            *catalog.routes(catalogue),
-            *operations.routes(
-                in_flight=opened.in_flight,
-                metrics=opened.exposition.text,
-                loaded=lambda: opened.revision >= 0 and opened.sharing.settled,
-                late=lambda: opened.heartbeat.lag_s > limits.loop_lag_ready_s,
-                metrics_token=Secret(settings.metrics_token) if settings.metrics_token else None,
-            ),
-            *spa.routes(build=ADMIN_UI),
-            *absent.routes(),
-        ],
-        exception_handlers={Exception: render},
-        openapi_config=None,
-        logging_config=None,
-    )
+    messages = MessagesSpeaker(models=models)
+    public, private = sockets.route(codex_route=False), sockets.route(codex_route=True)
+    ways = ["", "/v1"]
+    return [
+        calls.route([f"{way}/responses" for way in ways], responses, plane, public),
+        calls.route([f"{CODEX}{way}/responses" for way in ways], codex, plane, private),
+        calls.route([f"{way}/responses/compact" for way in ways], CompactSpeaker(responses), plane),
+        calls.route(
+            [f"{CODEX}{way}/responses/compact" for way in ways], CompactSpeaker(codex), plane
+        ),
+        calls.route([f"{way}/chat/completions" for way in ways], chat, plane),
+        calls.route([f"{way}/messages" for way in ways], messages, plane),
+    ]
