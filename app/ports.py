@@ -44,6 +44,13 @@ class Clock(Protocol):
         """Return seconds of a clock that never steps: for what is measured or waited for."""
 
 
+class TokenCounter(Protocol):
+    """Knows how many tokens texts have."""
+
+    async def count(self, texts: Sequence[str]) -> int:
+        """Return the tokens of all texts together; the loop goes on meanwhile."""
+
+
 class UpstreamReply(Protocol):
     """A reply whose head has arrived. Call `finish` or `abort` exactly once, whatever happens."""
 

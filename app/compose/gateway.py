@@ -44,6 +44,7 @@ from app.telemetry.account_counts import AccountCounts
 from app.telemetry.exposition import Exposition
 from app.telemetry.heartbeat import Heartbeat
 from app.telemetry.metrics import Metrics
+from app.tokenizer import Tokenizer
 from app.upstream.auth_server import Route
 from app.upstream.http import HttpClient
 from app.upstream.identity import Identity
@@ -106,6 +107,7 @@ class Gateway:
             stale=self._stale,
         )
         self.models = Models(guard=self.guard)
+        self.tokenizer = Tokenizer()
         self.history = MemoryHistory(bounds=history_bounds(limits), clock=self.clock)
         self.runtime = RuntimeSettings()
         self.aliases: Mapping[str, str] = {}

@@ -14,6 +14,7 @@ from app.edge import absent, calls, catalog, operations, spa
 from app.edge.chat import ChatSpeaker
 from app.edge.compact import CompactSpeaker
 from app.edge.company import Pace
+from app.edge.counting import Counting, CountTokensSpeaker
 from app.edge.dataplane import Bounds, DataPlane
 from app.edge.errors import render
 from app.edge.messages import MessagesSpeaker
@@ -78,6 +79,8 @@ def _data_plane(opened: Gateway) -> list[ASGIRouteHandler]:
     codex = ResponsesSpeaker(models=models, codex_route=True, history=history)
     chat = ChatSpeaker(models=opened.models, now=opened.clock.now)
     messages = MessagesSpeaker(models=models)
+    counting = Counting(tokens=opened.tokenizer)
+    count_tokens = CountTokensSpeaker(models=models, counting=counting)
     public, private = sockets.route(codex_route=False), sockets.route(codex_route=True)
     ways = ["", "/v1"]
     return [
@@ -89,4 +92,5 @@ def _data_plane(opened: Gateway) -> list[ASGIRouteHandler]:
         ),
         calls.route([f"{way}/chat/completions" for way in ways], chat, plane),
         calls.route([f"{way}/messages" for way in ways], messages, plane),
+        calls.route([f"{way}/messages/count_tokens" for way in ways], count_tokens, plane),
     ]

@@ -1,6 +1,11 @@
-"""`GET /v1/models`, `/v1/models/{id}`, and the manifest that Codex clients ask for."""
+"""`GET /v1/models`, `/v1/models/{id}`, and the manifest that Codex clients ask for.
+
+The lists have OpenAI's shape; a client that speaks Anthropic's API gets its own, with the names of
+Claude models in it.
+"""
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 from urllib.parse import parse_qs
 
 from litestar.enums import ScopeType
@@ -9,12 +14,16 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 
 from app.dialects import live_manifest
 from app.dialects.catalog import list_body, model_body
+from app.dialects.messages import models as messages_models
+from app.dialects.messages.errors import error_body as messages_error_body
 from app.dialects.responses.errors import error_body
+from app.domain.call import Dialect
 from app.domain.caller import Caller
 from app.edge.absent import absent, refuse_websocket
 from app.edge.company import Headers
 from app.edge.guards import Guard
 from app.edge.headers import JSON, error_headers
+from app.edge.manners import manners_of
 from app.edge.models import Models
 from app.edge.request import Head, read_head
 from app.edge.streaming import CLOSE
@@ -23,6 +32,8 @@ from app.ports import Manifest
 
 PUBLIC = ("/v1/models", "/models")
 CODEX = ("/backend-api/codex/models", "/backend-api/codex/v1/models")
+
+_CLAUDE_CODE: Final = "claude-cli"
 
 Answer = tuple[int, Headers, bytes]
 LiveManifest = Callable[[str], Awaitable[Manifest | None]]
@@ -48,7 +59,10 @@ class ModelsRoute:
     async def serve(self, scope: HTTPScope, send: Send, *, wanted: str, codex: bool) -> None:
         """Answer one request; `wanted` is the model that it is about, empty for all of them."""
         head = read_head(scope)
-        headers: Headers = [(b"x-request-id", head.request_id.encode("latin-1"))]
+        anthropic = not codex and _speaks_messages(head)
+        request_id = head.request_id.encode("latin-1")
+        ways = manners_of(Dialect.MESSAGES if anthropic else Dialect.RESPONSES)
+        headers: Headers = [(name, request_id) for name in ways.request_id_headers]
         try:
             if head.flaw is not None:
                 headers.append(CLOSE)
@@ -61,10 +75,13 @@ class ModelsRoute:
             query = scope["query_string"]
             if codex or b"client_version=" in query:
                 status, more, body = await self._manifest(head, caller, _client_version(query))
+            elif anthropic:
+                status, more, body = self._messages_list(wanted, caller, query)
             else:
                 status, more, body = self._list(wanted, caller)
         except GatewayError as error:
-            status, more, body = error.status, error_headers(error), error_body(error)
+            said = messages_error_body(error) if anthropic else error_body(error)
+            status, more, body = error.status, error_headers(error), said
         if status != 304:
             headers.append((b"content-length", b"%d" % len(body)))
         headers += more
@@ -91,6 +108,30 @@ class ModelsRoute:
         if wanted not in names:
             raise UnknownModel(f"The model '{wanted[:64]}' does not exist here.", param="model")
         return 200, [JSON], model_body(wanted, created=self._created)
+
+    def _messages_list(self, wanted: str, caller: Caller, query: bytes) -> Answer:
+        catalog = self._models.catalog
+        names = [name for name in catalog.names() if caller.may_use(name)]
+        claude = [
+            name
+            for name in catalog.claude_names()
+            if name not in names
+            and (caller.may_use(name) or caller.may_use(catalog.resolve_claude(name).model))
+        ]
+        names = claude + names
+        if not wanted:
+            page = messages_models.page_of(parse_qs(query.decode("latin-1")))
+            return 200, [JSON], messages_models.list_body(names, page)
+        if wanted not in names:
+            raise UnknownModel(f"The model '{wanted[:64]}' does not exist here.", param="model")
+        return 200, [JSON], messages_models.model_body(wanted)
+
+
+def _speaks_messages(head: Head) -> bool:
+    """Tell whether the caller's client is one of Anthropic's."""
+    if head.find(b"anthropic-version") is not None:
+        return True
+    return (head.find(b"user-agent") or "").startswith(_CLAUDE_CODE)
 
 
 def _client_version(query: bytes) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from loadtests.simulator import ask as asks
-from loadtests.simulator import chat, embeddings, errors, script
+from loadtests.simulator import chat, counting, embeddings, errors, script
 from loadtests.simulator.accounts import Account
 from loadtests.simulator.codex import perform
 from loadtests.simulator.config import AccountSpec, Knobs
@@ -233,7 +233,7 @@ def _reply(visit: _Visit) -> Reply:
         seal=lambda item_id: world.mint.encrypted_content(visit.key.id, item_id),
         private=[],
         seed=world.config.seed,
-        input_tokens=max(1, visit.size // CHARS_PER_TOKEN),
+        input_tokens=counting.input_tokens(visit.body),
         full_output=True,
     )
     visit.exchange.record.response_id = reply.id

@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from loadtests.simulator import errors, limits, script, validation
+from loadtests.simulator import counting, errors, limits, script, validation
 from loadtests.simulator.accounts import Account
 from loadtests.simulator.ask import Ask
+from loadtests.simulator.cache import STEP
 from loadtests.simulator.config import Knobs
 from loadtests.simulator.errors import Refusal
 from loadtests.simulator.events import CHARS_PER_TOKEN, Reply
@@ -262,7 +263,7 @@ def compose(world: World, turn: Turn) -> Reply:
     cached = 0
     if turn.body_bytes > CHARS_PER_TOKEN * 1024:
         cached = world.cache.cached_tokens(account.id, cache_key, turn.body)
-    tokens = max(1, turn.body_bytes // CHARS_PER_TOKEN)
+    tokens = counting.input_tokens(turn.body)
     reply = Reply(
         key=key,
         created_at=int(now),
@@ -276,7 +277,7 @@ def compose(world: World, turn: Turn) -> Reply:
         private=[metadata, limits.event(account, now)] if knobs.private_events else [],
         seed=world.config.seed,
         input_tokens=tokens,
-        cached_tokens=min(cached, tokens),
+        cached_tokens=min(cached, tokens // STEP * STEP),
     )
     turn.record.response_id = reply.id
     return reply

@@ -193,3 +193,51 @@ async def test_a_websocket_is_refused_before_it_opens(path) -> None:
     start, body = await handshake(routes(), path)
     assert start["status"] == 404
     assert "GET" in msgspec.json.decode(body["body"])["error"]["message"]
+
+
+ANTHROPIC = ("anthropic-version", "2023-06-01")
+
+
+def claude_routes(*only: str) -> Any:
+    """Return the routes of a gateway with names for Claude models, for a key for these models."""
+    caller = Caller(KeyId("key-1"), "one", models=only) if only else CALLER
+    clock = FakeClock(now=1_000.9)
+    guard = Guard(callers=Callers([(KEY, caller)]), clock=clock, allow_anonymous=False)
+    models = Models(guard=guard)
+    claude = {"claude-one": "gpt-5.5", "claude-*": "gpt-5.4"}
+    models.catalog = Catalog(claude=claude, configured=["mine"])
+    route = ModelsRoute(models=models, guard=guard, live=Live(), started_at=clock.now)
+    return catalog.routes(route)
+
+
+@pytest.mark.parametrize("header", [ANTHROPIC, ("user-agent", "claude-cli/2.1 (external, cli)")])
+async def test_anthropics_clients_get_their_own_list(header) -> None:
+    """The exact names of Claude models come first, then the others."""
+    answer = await ask(claude_routes(), "/v1/models", AUTHORIZED, header, query=b"limit=2")
+    listed = said(answer)
+    assert [model["id"] for model in listed["data"]] == ["claude-one", "gpt-5.6-sol"]
+    assert listed["has_more"] is True
+    assert answer.headers["request-id"] == answer.headers["x-request-id"]
+    usual = said(await ask(claude_routes(), "/v1/models", AUTHORIZED))
+    assert "claude-one" not in [model["id"] for model in usual["data"]]
+
+
+@pytest.mark.parametrize(("names", "shown"), [
+    (("gpt-5.5",), ["claude-one", "gpt-5.5"]), (("claude-one",), ["claude-one"]),
+    (("mine",), ["mine"]),
+])  # fmt: skip
+async def test_a_key_for_a_model_is_for_its_claude_names(names, shown) -> None:
+    """Or for the name alone."""
+    listed = said(await ask(claude_routes(*names), "/v1/models", AUTHORIZED, ANTHROPIC))
+    assert [model["id"] for model in listed["data"]] == shown
+
+
+async def test_anthropics_clients_get_one_model_or_their_own_error() -> None:
+    """Whatever is asked for."""
+    one = said(await ask(claude_routes(), "/v1/models/claude-one", AUTHORIZED, ANTHROPIC))
+    assert (one["type"], one["id"]) == ("model", "claude-one")
+    none = await ask(claude_routes(), "/v1/models/claude-two", AUTHORIZED, ANTHROPIC)
+    assert (none.status, said(none)["error"]["type"]) == (404, "not_found_error")
+    wrong = await ask(claude_routes(), "/v1/models", AUTHORIZED, ANTHROPIC, query=b"limit=0")
+    assert (wrong.status, said(wrong)["error"]["type"]) == (400, "invalid_request_error")
+    assert (await ask(claude_routes(), "/v1/models", ANTHROPIC)).status == 401
