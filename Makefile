@@ -24,8 +24,8 @@ TIDY := tests/test_tidy.py tests/test_deployment.py
 XDIST := -n auto --dist loadfile
 
 .PHONY: help setup demo run test test-all check fix check-fast golden bench bench-report load profile \
-	mutation runway db-bench crashes outages changelog lock k8s check-deploy image-replay docs \
-	reference ui hooks clean
+	mutation runway isolation churn db-bench crashes outages changelog lock k8s check-deploy \
+	image-replay docs reference ui hooks clean
 
 help:  ## list these words
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' \
@@ -110,6 +110,12 @@ crashes: $(STAMP)  ## kill -9 a hundred times under load, audit the books; ARGS=
 
 outages: $(STAMP)  ## ten minutes without Postgres, under load; ARGS="postgres --minutes 1"
 	@$(BIN)/python -m loadtests.outages $(or $(ARGS),postgres)
+
+isolation: $(STAMP)  ## 100,000 turns on shared sockets, with faults: nobody hears another's words
+	@$(BIN)/python -m loadtests.isolation $(ARGS)
+
+churn: $(STAMP)  ## sockets come and go for real minutes and leave nothing: make churn MINUTES=30
+	@$(BIN)/python -m loadtests.churn --minutes $(or $(MINUTES),30)
 
 load: $(STAMP)  ## a load scenario: make load S=steady
 	@$(BIN)/python -m loadtests.run $(S) $(ARGS)

@@ -18,7 +18,7 @@ from app.upstream.codex_http import CodexHttp
 from app.upstream.identity import Headers, Identity
 from app.upstream.sockets.pool import NoSocket, SocketPool
 
-_SESSION: Final = "session-id"
+_SESSION: Final = frozenset({"session-id", "session_id"})
 
 
 class CodexUpstream:
@@ -71,4 +71,4 @@ def wanted(transport: UpstreamTransport, call: Call) -> bool:
 
 def has_session(headers: Headers) -> bool:
     """Tell whether a caller has said that more turns will follow this one."""
-    return any(name == _SESSION for name, _ in headers)
+    return any(name in _SESSION for name, _ in headers)

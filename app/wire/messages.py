@@ -57,7 +57,9 @@ def framed(message: bytes) -> bytes:
         # Between JSON's tokens a line end is a blank like any other; within them it can't stand.
         message = message.replace(b"\n", b" ").replace(b"\r", b" ")
     found = _USUAL.match(message)
-    return encode(found[1].decode() if found is not None else _name(message), message)
+    if found is None:
+        return encode(_name(message), message)
+    return b"event: %b\ndata: %b\n\n" % (found[1], message)
 
 
 def _name(message: bytes) -> str:

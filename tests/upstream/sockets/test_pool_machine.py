@@ -108,7 +108,7 @@ class Turn:
                     break
             line = self.line
             if line is not None and classify(self.read[-1]) is Kind.COMPLETED:
-                line.fit = line.listener is not None and not line.log
+                line.fit = line.listener is not None and not {"abort", "close"} & {*line.log}
             await reply.finish()
         except UpstreamFailure:
             pass
