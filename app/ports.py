@@ -320,6 +320,28 @@ class ManifestSource(Protocol):
         """
 
 
+class ModelsUnavailable(Exception):
+    """The upstream gave no list of models; the message says why and holds no secret.
+
+    `status` is that of its answer, None if there was none.
+    """
+
+    def __init__(self, reason: str, *, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class ModelSource(Protocol):
+    """Where the models of accounts with an API key can be asked for."""
+
+    async def models(self, account: Account) -> tuple[str, ...]:
+        """Return the names of the account's models.
+
+        Raises:
+            ModelsUnavailable: No answer, or none that is a list of models.
+        """
+
+
 class UsageUnavailable(Exception):
     """The upstream did not say what is used; the message says why and holds no secret.
 

@@ -10,12 +10,14 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from app.accounts.claims import TOKEN_CHARS_MAX, Claims, identity
+from app.domain import egress
 from app.domain.account import AccountKind, Secret
+from app.domain.enrolment import header_id, model_map, models
+from app.errors import InvalidRequest
 from app.ports import Tokens
 
 NAME_CHARS_MAX = 200
@@ -60,6 +62,10 @@ class NewAccount(Struct, frozen=True, kw_only=True):
     id_token: Secret | None = None
     api_key: Secret | None = None
     base_url: str | None = None
+    models: tuple[str, ...] = ()
+    model_map: Mapping[str, str] = {}
+    organization: str | None = None
+    project: str | None = None
     email: str | None = None
     chatgpt_user_id: str | None = None
     chatgpt_account_id: str | None = None
@@ -117,8 +123,10 @@ def from_object(entry: Mapping[str, object], *, fallback: str) -> NewAccount:
     access_token = _token(fields, "access_token")
     api_key = _token(fields, "openai_api_key", "api_key")
     by_key = fields.get("auth_mode") == "apikey" or not (refresh_token or access_token)
-    if api_key and by_key:
-        return _by_key(fields, api_key, fallback)
+    compatible = fields.get("type") == AccountKind.COMPATIBLE
+    if by_key and (api_key or compatible):
+        kind = AccountKind.COMPATIBLE if compatible else AccountKind.OPENAI
+        return _by_key(fields, kind, api_key, fallback)
     if not (refresh_token or access_token):
         raise Unusable(_lack(fields))
     id_token = _token(fields, "id_token")
@@ -128,15 +136,27 @@ def from_object(entry: Mapping[str, object], *, fallback: str) -> NewAccount:
     )
 
 
-def _by_key(fields: Mapping[str, object], api_key: str, fallback: str) -> NewAccount:
+def _by_key(
+    fields: Mapping[str, object], kind: AccountKind, api_key: str | None, fallback: str
+) -> NewAccount:
     email = _words(fields, "email")
-    return NewAccount(
-        name=_words(fields, "name", "label") or email or fallback,
-        kind=AccountKind.OPENAI,
-        api_key=Secret(api_key),
-        base_url=_base_url(fields),
-        email=email,
-    )
+    base_url = _base_url(fields)
+    if kind is AccountKind.COMPATIBLE and base_url is None:
+        raise Unusable("a compatible server needs a base_url")
+    try:
+        return NewAccount(
+            name=_words(fields, "name", "label") or email or fallback,
+            kind=kind,
+            api_key=_secret(api_key),
+            base_url=base_url,
+            email=email,
+            models=models(_texts(fields.get("models")), param="models"),
+            model_map=model_map(_pairs(fields.get("model_map")), param="model_map"),
+            organization=header_id(_words(fields, "organization"), param="organization"),
+            project=header_id(_words(fields, "project"), param="project"),
+        )
+    except InvalidRequest as error:
+        raise Unusable(error.message.removesuffix(".")) from None
 
 
 def _by_tokens(
@@ -240,19 +260,24 @@ def _id(fields: Mapping[str, object], *names: str) -> str | None:
     return None
 
 
+def _texts(value: object) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _pairs(value: object) -> dict[str, str]:
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {name: own for name, own in pairs if isinstance(name, str) and isinstance(own, str)}
+
+
 def _base_url(fields: Mapping[str, object]) -> str | None:
     value = fields.get("base_url")
     if value is None or value == "":
         return None
     url = value.strip() if isinstance(value, str) else ""
     try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.scheme in {"http", "https"}
-    except ValueError:
-        usable = False
-    if not usable or not url.isprintable() or " " in url or parts.username or parts.query:
-        raise Unusable("base_url is not a plain http or https URL")
-    return url.rstrip("/")
+        return egress.base_url(url)
+    except InvalidRequest as error:
+        raise Unusable(error.message.removesuffix(".")) from None
 
 
 def _ends_at(fields: Mapping[str, object], claims: Claims) -> float | None:

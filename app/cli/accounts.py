@@ -8,6 +8,7 @@ from typing import BinaryIO
 import click
 from msgspec import UNSET, UnsetType, structs
 
+from app.accounts.api_accounts import api_account
 from app.accounts.importing import DATA_BYTES_MAX, parse
 from app.cli import enrolling
 from app.cli.command import (
@@ -27,6 +28,7 @@ from app.clock import SystemClock
 from app.domain.account import AccountId, AccountKind, Secret
 from app.domain.enrolment import AccountChanges, AccountEvent, Added, Enrolment, StoredAccount
 from app.environment import url
+from app.errors import InvalidRequest
 from app.settings import Settings
 from app.store.store import Store
 
@@ -43,6 +45,11 @@ def accounts() -> None:
 @click.option("--name", default="", help="What you call it; by default its e-mail address.")
 @click.option("--refresh-token", type=SecretText(), help="'-' for stdin, or @FILE.")
 @click.option("--access-token", type=SecretText(), help="'-' for stdin, or @FILE.")
+@click.option(
+    "--kind",
+    type=click.Choice([kind.value for kind in AccountKind]),
+    help="What its upstream is; openai with an API key, else codex.",
+)
 @click.option("--api-key", type=SecretText(), help="Of an OpenAI-like upstream; '-' or @FILE.")
 @click.option("--base-url", help="Of that upstream, such as https://api.openai.com/v1.")
 @click.option("--proxy-url", type=SecretText(), help="A proxy of its own; '-' or @FILE.")
@@ -53,26 +60,38 @@ def add(  # noqa: PLR0913 - one argument an option
     name: str,
     refresh_token: Secret | None,
     access_token: Secret | None,
+    kind: str | None,
     api_key: Secret | None,
     base_url: str | None,
     proxy_url: Secret | None,
     chosen: AccountChanges,
     as_json: bool,
 ) -> None:
-    """Add one account. A refresh token alone is exchanged at once, which spends it."""
-    if (api_key is None) == (refresh_token is None and access_token is None):
-        raise click.UsageError("Give --api-key, or --refresh-token and/or --access-token.")
-    if base_url is not None:
-        base_url = _plain_url(base_url)
-    new = Enrolment(
-        name=name,
-        kind=AccountKind.OPENAI if api_key else AccountKind.CODEX,
-        access_token=api_key or access_token,
-        refresh_token=refresh_token,
-        base_url=base_url,
-        proxy_url=proxy_url,
-        **given(chosen),
-    )
+    """Add one account. A refresh token alone is exchanged at once, which spends it.
+
+    With --kind openai it is a key of the platform, or of a server that speaks Responses and Chat
+    Completions as it does; with --kind compatible a server that speaks Chat Completions (Ollama,
+    vLLM and the like). Without --model such an upstream is asked which models it has.
+    """
+    wanted = AccountKind(kind or ("openai" if api_key else "codex"))
+    by_token = refresh_token is not None or access_token is not None
+    if wanted is not AccountKind.CODEX and by_token:
+        raise click.UsageError("Tokens are for Codex accounts; this kind takes --api-key.")
+    if wanted is AccountKind.CODEX:
+        if not by_token or api_key is not None:
+            raise click.UsageError("Give --api-key, or --refresh-token and/or --access-token.")
+        new = Enrolment(
+            name=name,
+            access_token=access_token,
+            refresh_token=refresh_token,
+            base_url=None if base_url is None else _plain_url(base_url),
+        )
+    else:
+        try:
+            new = api_account(kind=wanted, name=name, api_key=api_key, base_url=base_url)
+        except InvalidRequest as error:
+            raise click.UsageError(f"--{error.message.replace('_', '-', 1)}") from None
+    new = structs.replace(new, proxy_url=proxy_url, **given(chosen))
 
     async def use(store: Store, settings: Settings) -> Added:
         return await enrolling.enrol(store, settings, new)

@@ -53,12 +53,14 @@ def deliver(entries: Sequence[dict[str, object]], output: Path | None) -> None:
 
 def _entry(account: Account, tokens: dict[str, Secret | None]) -> dict[str, object]:
     plain = {name: token.reveal() for name, token in tokens.items() if token}
-    if account.kind is AccountKind.OPENAI:
+    if account.kind is not AccountKind.CODEX:
         entry: dict[str, object] = {
-            "type": "openai",
+            "type": account.kind.value,
             "name": account.name,
             "base_url": account.base_url,
             "api_key": plain.get("access_token"),
+            "organization": account.organization,
+            "project": account.project,
         }
     else:
         entry = {
@@ -82,6 +84,7 @@ def _settings(account: Account) -> dict[str, object]:
         "priority": account.priority,
         "concurrency_max": account.concurrency_max,
         "models": account.models or None,
+        "model_map": account.model_map or None,
         "groups": account.groups or None,
         "tags": account.tags or None,
         "pause_at": account.pause_at,

@@ -81,8 +81,8 @@ def shown(found: StoredAccount) -> dict[str, object]:
     """Return all that may be told of an account: no token, no proxy's address."""
     account = found.account
     same = ("id", "name", "kind", "base_url", "chatgpt_account_id", "email", "plan", "fedramp",
-            "enabled", "priority", "concurrency_max", "models", "groups", "tags",
-            "pause_at")  # fmt: skip
+            "enabled", "priority", "concurrency_max", "models", "model_map",
+            "organization", "project", "groups", "tags", "pause_at")  # fmt: skip
     return {name: getattr(account, name) for name in same} | {
         "expires_at": account.credential.expires_at,
         "renewable": account.credential.renewable,

@@ -23,7 +23,9 @@ from app.domain.enrolment import (
     AccountChanges,
     KeyChanges,
     endpoints,
+    header_id,
     labels,
+    model_map,
     networks,
 )
 from app.domain.ledger import NANO
@@ -183,6 +185,36 @@ def models_if_given(
     return models
 
 
+def map_if_given(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> Mapping[str, str] | UnsetType:
+    """Return pairs of names of models, none for '', `UNSET` if not given."""
+    if if_given(ctx, param, value) is UNSET:
+        return UNSET
+    if value == ("",):
+        return {}
+    if not all("=" in pair for pair in value):
+        raise click.BadParameter("expected NAME=ITS_NAME, such as gpt-5.5=qwen3.", param=param)
+    try:
+        return model_map(dict(pair.split("=", 1) for pair in value), param=param.opts[0])
+    except InvalidRequest as error:
+        told = error.message.removeprefix(f"{error.param}: ")
+        raise click.BadParameter(told, ctx=ctx, param=param) from error
+
+
+def header_id_if_given(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> str | UnsetType | None:
+    """Return an id that travels in a header, None for '', `UNSET` if it was not given."""
+    if if_given(ctx, param, value) is UNSET:
+        return UNSET
+    try:
+        return header_id(value, param=param.opts[0])
+    except InvalidRequest as error:
+        told = error.message.removeprefix(f"{error.param}: ")
+        raise click.BadParameter(told, ctx=ctx, param=param) from error
+
+
 def name_if_given(ctx: click.Context, param: click.Parameter, value: str) -> str | UnsetType:
     """Return a name that people see, `UNSET` if it was not given."""
     if if_given(ctx, param, value) is UNSET:
@@ -265,6 +297,20 @@ account_options = collecting(
             "models",
             help="A model that it may serve; all if none is given.",
             callback=models_if_given,
+        ),
+        "model_map": names_option(
+            "--map-model",
+            "model_map",
+            help="A model that it has under another name: NAME=ITS_NAME.",
+            callback=map_if_given,
+        ),
+        "organization": click.option(
+            "--organization",
+            callback=header_id_if_given,
+            help="The platform's organization, where its key is for several.",
+        ),
+        "project": click.option(
+            "--project", callback=header_id_if_given, help="The same for its project."
         ),
     },
 )

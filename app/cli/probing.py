@@ -13,9 +13,9 @@ from app.domain.account import Account, AccountKind, Secret
 from app.settings import Settings
 from app.upstream.auth_server import trust_store
 from app.upstream.identity import Identity
+from app.upstream.keyed import PLATFORM_URL, key_headers
 
 _TIMEOUT_S = 15.0
-_OPENAI_BASE_URL = "https://api.openai.com/v1"
 
 
 class Probe(Struct, frozen=True):
@@ -40,8 +40,8 @@ async def ask_account(settings: Settings, account: Account) -> Probe:
         return await _get(
             settings, f"{base_url}/wham/usage", headers=headers, proxy_url=account.proxy_url
         )
-    base_url = (account.base_url or _OPENAI_BASE_URL).rstrip("/")
-    headers = [("authorization", f"Bearer {account.credential.access_token.reveal()}")]
+    base_url = (account.base_url or PLATFORM_URL).rstrip("/")
+    headers = key_headers(account, user_agent=settings.user_agent)
     return await _get(settings, f"{base_url}/models", headers=headers, proxy_url=account.proxy_url)
 
 

@@ -16,7 +16,7 @@ from app.accounts.credentials import RenewalNews
 from app.accounts.manifests import News
 from app.accounts.probing import Accounts as ProbedAccounts
 from app.clock import SystemClock
-from app.compose import parts
+from app.compose import offer, parts
 from app.compose.books import Books
 from app.compose.observers import Observers
 from app.compose.sharing import Sharing
@@ -108,10 +108,11 @@ class Gateway:
         )
         self.models = Models(guard=self.guard)
         self.tokenizer = Tokenizer()
+        self.stored: Sequence[Account] = ()
+        """The accounts as the store has them."""
         self.history = MemoryHistory(bounds=history_bounds(limits), clock=self.clock)
         self.runtime = RuntimeSettings()
         self.aliases: Mapping[str, str] = {}
-        self.configured: frozenset[str] = frozenset()
         self.plans: frozenset[str] = frozenset()
         self.cards: Sequence[Card] = CARDS
         self.relay = self._make_relay()
@@ -121,7 +122,9 @@ class Gateway:
         return Relay(
             pool=self.pool,
             admission=self.admission,
-            upstream=self.codex,
+            upstream=parts.upstream(
+                self.settings, self.client, codex=self.codex, now=self.clock.now
+            ),
             renew=self._renew_now,
             clock=self.clock,
             rng=self.rng,
@@ -149,6 +152,13 @@ class Gateway:
             way=way,
             clock=self.clock,
             rng=self.rng,
+        )
+        self.listings = parts.listings(
+            settings,
+            way=way,
+            accounts=lambda: self.stored,
+            learnt=self._offer,
+            clock=self.clock,
         )
         self.probes = parts.probes(
             settings,
@@ -225,9 +235,25 @@ class Gateway:
         self.models.catalog = Catalog(
             self.aliases,
             claude=self.runtime.claude_models,
-            configured=self.configured,
-            cards=self.cards,
+            configured=self._configured(),
+            cards=offer.offered(self.cards, self._accounts()),
         )
+
+    def _accounts(self) -> list[Account]:
+        """Return the accounts with what was learnt of their models."""
+        return offer.completed(self.stored, self.listings.models)
+
+    def _configured(self) -> frozenset[str]:
+        return offer.configured(self._accounts())
+
+    def _offer(self) -> None:
+        """Take over which models accounts with keys have; calls may be waiting for one of them."""
+        for account in self._accounts():
+            if account.kind is not AccountKind.CODEX:
+                self.pool.put(account, now=self.clock.now())
+        self._renew_catalog()
+        self._configure()
+        self.admission.serve_line()
 
     def _configure(self) -> None:
         """Tell the pool what the operator, the keys and the manifests say about choosing."""
@@ -241,6 +267,7 @@ class Gateway:
             group_pause_at=runtime.group_pause_at,
             tags=frozenset(tag for caller in self.keys.callers for tag in caller.tags),
             plans={card.slug: frozenset(card.plans) | strange for card in self.cards},
+            named_only=self._configured() - {card.slug for card in self.cards},
         )
         if policy != self.pool.policy:
             self.pool.configure(policy, now=self.clock.now())
@@ -266,8 +293,9 @@ class Gateway:
             self.renewer.forget(gone)
         self.runtime = runtime
         self.plans = frozenset(account.plan for account in accounts if account.plan)
+        self.stored = accounts
         self._configure()
-        self.pool.apply(accounts, now=self.clock.now())
+        self.pool.apply(self._accounts(), now=self.clock.now())
         if self.sharing.reloaded(revision, accounts):
             self.sharing.announce(StoreChanged(revision))
         # In the order of the store, so that all workers tell the same ones apart.
@@ -278,7 +306,6 @@ class Gateway:
         self.explanations.mode = runtime.explain
         self.metrics.strategy = runtime.strategy
         self.aliases = runtime.model_aliases
-        self.configured = frozenset(model for account in accounts for model in account.models)
         self._renew_catalog()
         self.relay.settings = structs.replace(
             self.relay.settings,

@@ -60,6 +60,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
             for work in (
                 opened.renewer.run,
                 opened.manifests.run,
+                opened.listings.run,
                 opened.probes.run,
                 opened.follow,
                 opened.books.sync,

@@ -1,7 +1,7 @@
 """Makes the services of a gateway, each from the two or three values that it needs."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Final
 
@@ -9,15 +9,16 @@ from msgspec import structs
 
 from app.accounts.credentials import CredentialRenewer, RenewalNews, Timing
 from app.accounts.deadlines import RenewalPolicy
+from app.accounts.listings import Listings
 from app.accounts.manifests import Manifests, News
 from app.accounts.probing import Accounts as ProbedAccounts
 from app.accounts.probing import UsageProbes
-from app.domain.account import Secret
+from app.domain.account import Account, AccountKind, Secret
 from app.limits import Limits
 from app.pool.affinity import AffinityTable
 from app.pool.explanation import Explanations
 from app.pool.pool import AccountPool
-from app.ports import Clock, SharedState
+from app.ports import Clock, SharedState, Upstream
 from app.relay.admission import Admission
 from app.relay.relay import RelaySettings
 from app.settings import Settings
@@ -27,8 +28,12 @@ from app.upstream.codex import CodexUpstream
 from app.upstream.codex_http import CodexHttp
 from app.upstream.http import HttpClient
 from app.upstream.identity import Identity
+from app.upstream.keyed import KeyedHttp
+from app.upstream.listing import TIMEOUT_S as LISTING_TIMEOUT_S
+from app.upstream.listing import ModelListing
 from app.upstream.manifests import TIMEOUT_S as MANIFEST_TIMEOUT_S
 from app.upstream.manifests import ManifestServer
+from app.upstream.router import Router
 from app.upstream.sockets.pool import Bounds, SocketPool
 from app.upstream.sockets.wire import Dialler
 from app.upstream.usage import TIMEOUT_S as USAGE_TIMEOUT_S
@@ -126,6 +131,23 @@ def probes(
     return UsageProbes(server=server, accounts=accounts, clock=clock, sleep=asyncio.sleep, rng=rng)
 
 
+def listings(
+    settings: Settings,
+    *,
+    way: Route,
+    accounts: Callable[[], Iterable[Account]],
+    learnt: Callable[[], None],
+    clock: Clock,
+) -> Listings:
+    """Return the service that learns which models accounts with keys have."""
+    source = ModelListing(
+        user_agent=settings.user_agent, route=structs.replace(way, timeout_s=LISTING_TIMEOUT_S)
+    )
+    return Listings(
+        source=source, accounts=accounts, learnt=learnt, clock=clock, sleep=asyncio.sleep
+    )
+
+
 def manifests(
     settings: Settings, news: News, *, identity: Identity, way: Route, clock: Clock, rng: Random
 ) -> Manifests:
@@ -162,6 +184,16 @@ def codex(
         sockets=sockets,
         identity=identity,
         reaches=lambda account: dialler.reaches(account.proxy_url),
+    )
+
+
+def upstream(
+    settings: Settings, client: HttpClient, *, codex: Upstream, now: Callable[[], float]
+) -> Router:
+    """Return the ways to the upstreams, one for each kind of account."""
+    keyed = KeyedHttp(client=client, user_agent=settings.user_agent, now=now)
+    return Router(
+        {AccountKind.CODEX: codex, AccountKind.OPENAI: keyed, AccountKind.COMPATIBLE: keyed}
     )
 
 

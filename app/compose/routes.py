@@ -14,8 +14,10 @@ from app.edge import absent, calls, catalog, operations, spa
 from app.edge.chat import ChatSpeaker
 from app.edge.compact import CompactSpeaker
 from app.edge.company import Pace
+from app.edge.completions import CompletionsSpeaker
 from app.edge.counting import Counting, CountTokensSpeaker
 from app.edge.dataplane import Bounds, DataPlane
+from app.edge.embeddings import EmbeddingsSpeaker
 from app.edge.errors import render
 from app.edge.messages import MessagesSpeaker
 from app.edge.responses import ResponsesSpeaker
@@ -78,6 +80,8 @@ def _data_plane(opened: Gateway) -> list[ASGIRouteHandler]:
     responses = ResponsesSpeaker(models=models, codex_route=False, history=history)
     codex = ResponsesSpeaker(models=models, codex_route=True, history=history)
     chat = ChatSpeaker(models=opened.models, now=opened.clock.now)
+    completions = CompletionsSpeaker(models=models, now=opened.clock.now)
+    embeddings = EmbeddingsSpeaker(models=models)
     messages = MessagesSpeaker(models=models)
     counting = Counting(tokens=opened.tokenizer)
     count_tokens = CountTokensSpeaker(models=models, counting=counting)
@@ -91,6 +95,8 @@ def _data_plane(opened: Gateway) -> list[ASGIRouteHandler]:
             [f"{CODEX}{way}/responses/compact" for way in ways], CompactSpeaker(codex), plane
         ),
         calls.route([f"{way}/chat/completions" for way in ways], chat, plane),
+        calls.route([f"{way}/completions" for way in ways], completions, plane),
+        calls.route([f"{way}/embeddings" for way in ways], embeddings, plane),
         calls.route([f"{way}/messages" for way in ways], messages, plane),
         calls.route([f"{way}/messages/count_tokens" for way in ways], count_tokens, plane),
     ]

@@ -4,6 +4,7 @@ What the operator set and what the upstream said about the identity stand here, 
 the pool observes (health, calls in flight) is `app.pool.state`. An update makes a new value.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NewType
 
@@ -80,6 +81,12 @@ class Account(Struct, frozen=True):
     concurrency_max: int = 32
     models: tuple[str, ...] = ()
     """Models it may serve; empty means every model its kind and its plan have."""
+    model_map: Mapping[str, str] = {}
+    """Models that it serves under another name: the pool's name to its own."""
+    organization: str | None = None
+    """The platform's organization that its calls are charged to, where its key is for several."""
+    project: str | None = None
+    """The same for the organization's project."""
     groups: tuple[str, ...] = ()
     """Groups it belongs to; a caller's key may be bound to some of them."""
     tags: tuple[str, ...] = ()
@@ -87,3 +94,7 @@ class Account(Struct, frozen=True):
     pause_at: float | None = None
     """Share of its tightest quota window (0 to 1) at which it is paused until the reset; None
     means as its groups say, or the whole pool."""
+
+    def name_of(self, model: str) -> str:
+        """Return the account's own name for a model of the pool."""
+        return self.model_map.get(model, model)

@@ -15,6 +15,8 @@ class Dialect(StrEnum):
     RESPONSES = "responses"
     CHAT = "chat"
     MESSAGES = "messages"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
 
 
 class Call(Struct, frozen=True):

@@ -4,7 +4,7 @@ Names of groups and tags have one form, made by `labels`, so that two accounts t
 same groups have equal values there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
 
 from msgspec import UNSET, Struct, UnsetType
@@ -16,6 +16,9 @@ from app.errors import InvalidRequest
 
 LABEL_CHARS_MAX = 64
 LABELS_MAX = 32
+MODEL_CHARS_MAX = 128
+MODELS_MAX = 1_000
+ID_CHARS_MAX = 128
 PRIORITY_MAX = 1_000_000
 """The bound on both sides of 0."""
 CONCURRENCY_MAX = 10_000
@@ -52,6 +55,57 @@ def _label(name: str, param: str) -> str:
             f"{param}: {label!r} has a comma or a character that can't be shown.", param=param
         )
     return label
+
+
+def models(names: Iterable[str], *, param: str) -> tuple[str, ...]:
+    """Return names of models as they are kept: trimmed, each once, in the order given.
+
+    Raises:
+        InvalidRequest: A name has a wrong form, or there are too many.
+    """
+    found = tuple(dict.fromkeys(_model(name, param) for name in names))
+    if len(found) > MODELS_MAX:
+        raise InvalidRequest(f"{param}: {len(found)} names, at most {MODELS_MAX}.", param=param)
+    return found
+
+
+def model_map(names: Mapping[str, str], *, param: str) -> dict[str, str]:
+    """Return the pool's names of models to an account's own, as they are kept.
+
+    Raises:
+        InvalidRequest: A name has a wrong form, or there are too many.
+    """
+    found = {_model(name, param): _model(own, param) for name, own in names.items()}
+    if len(found) > MODELS_MAX:
+        raise InvalidRequest(f"{param}: {len(found)} names, at most {MODELS_MAX}.", param=param)
+    return found
+
+
+def _model(name: str, param: str) -> str:
+    model = name.strip()
+    if not 0 < len(model) <= MODEL_CHARS_MAX or not model.isprintable():
+        shown = repr(model[:MODEL_CHARS_MAX])
+        raise InvalidRequest(
+            f"{param}: {shown} is no name of 1 to {MODEL_CHARS_MAX} characters.", param=param
+        )
+    return model
+
+
+def header_id(value: str | None, *, param: str) -> str | None:
+    """Return an id that travels in a header of its own; None for none.
+
+    Raises:
+        InvalidRequest: No header can hold it.
+    """
+    found = (value or "").strip()
+    if not found:
+        return None
+    if len(found) > ID_CHARS_MAX or not (found.isascii() and found.isprintable()) or " " in found:
+        raise InvalidRequest(
+            f"{param}: expected at most {ID_CHARS_MAX} ASCII characters without spaces.",
+            param=param,
+        )
+    return found
 
 
 def endpoints(names: Iterable[str], *, param: str) -> tuple[str, ...]:
@@ -107,8 +161,9 @@ def limit(value: int | None, *, param: str) -> int | None:
 class Enrolment(Struct, frozen=True, kw_only=True):
     """An account as an import or an operator brings it; at least one of the two tokens is there.
 
-    For `AccountKind.OPENAI` the access token is the API key. The ChatGPT ids are None where the
-    tokens do not tell; `expires_at` (epoch seconds) likewise.
+    For the other kinds than Codex the access token is the API key, which a compatible server may do
+    without. The ChatGPT ids are None where the tokens do not tell; `expires_at` (epoch seconds)
+    likewise.
     """
 
     name: str
@@ -128,6 +183,9 @@ class Enrolment(Struct, frozen=True, kw_only=True):
     priority: int = 0
     concurrency_max: int = 32
     models: tuple[str, ...] = ()
+    model_map: Mapping[str, str] = {}
+    organization: str | None = None
+    project: str | None = None
     groups: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     pause_at: float | None = None
@@ -154,6 +212,9 @@ class AccountChanges(Struct, frozen=True, kw_only=True):
     priority: int | UnsetType = UNSET
     concurrency_max: int | UnsetType = UNSET
     models: tuple[str, ...] | UnsetType = UNSET
+    model_map: Mapping[str, str] | UnsetType = UNSET
+    organization: str | UnsetType | None = UNSET
+    project: str | UnsetType | None = UNSET
     plan: str | UnsetType | None = UNSET
     groups: tuple[str, ...] | UnsetType = UNSET
     tags: tuple[str, ...] | UnsetType = UNSET

@@ -22,8 +22,6 @@ from app.errors import GatewayError, MethodNotAllowed, NotSupportedByUpstream, U
 REALTIME: Final = "/v1/realtime"
 
 _METHODS: Final[Mapping[str, str]] = {
-    "/completions": "POST",
-    "/embeddings": "POST",
     "/images/edits": "POST",
     "/images/generations": "POST",
     "/realtime": "GET",

@@ -9,6 +9,7 @@ from app.dialects.chat.errors import error_body, error_event
 from app.dialects.chat.options import service_tier
 from app.dialects.chat.replies import ChatFold, ChatStream
 from app.dialects.chat.requests import ChatCall, decode, to_responses
+from app.dialects.chat.tuning import tuning_of
 from app.domain.call import Call, Dialect
 from app.edge.affinity import isolated, isolated_headers, session_key
 from app.edge.models import Models
@@ -62,6 +63,7 @@ class ChatSpeaker:
             asked_model=request.model,
             stream=chat.stream,
             tier=service_tier(request),
+            tuning=tuning_of(seen.fields),
         )
         answer_id, created_at = f"chatcmpl-{token_hex(12)}", int(self._now())
         chat = structs.replace(chat, body=b"")

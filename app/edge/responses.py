@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from app.dialects.responses.encrypted import of_input
 from app.dialects.responses.errors import error_body, error_event, retryable, tells_overload
+from app.dialects.responses.needs import needs_of, tuning_of
 from app.dialects.responses.replies import Note, ResponsesFold, ResponsesStream
 from app.dialects.responses.requests import Wanted, to_upstream_with_delta
 from app.domain.call import Call, Dialect
@@ -97,6 +98,8 @@ class ResponsesSpeaker:
             tier="priority" if seen.service_tier == "fast" else seen.service_tier,
             previous_response_id=said.past.response_id if said.past and sent.delta else None,
             delta=sent.delta,
+            needs=needs_of(fields, bound=any(item.bound for item in items)),
+            tuning=tuning_of(fields),
         )
         model, codex_route = seen.model, self.codex_route
         note = said.turn.note(session) if said.turn else None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from app.domain.account import Account
+from app.domain.account import Account, AccountKind
 from app.domain.runtime import Strategy
 
 
@@ -23,6 +23,8 @@ class Policy(Struct, frozen=True):
     """The tags that some caller's key asks for; others keep no accounts apart."""
     plans: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Model to the plans that may use it; every plan may use a model that is not named."""
+    named_only: frozenset[str] = frozenset()
+    """Models that are nobody's but those accounts' that name them."""
 
     def pauses_at(self, account: Account) -> float:
         """Return the share of a window at which this account is paused."""
@@ -34,11 +36,16 @@ class Policy(Struct, frozen=True):
         return min(shares, default=self.pause_at)
 
     def entitled(self, account: Account, model: str) -> bool:
-        """Tell whether the account may serve `model` at all, by its list and its plan.
+        """Tell whether the account may serve `model` at all, by its lists, its kind and its plan.
 
-        An account whose plan is not known is tried: the upstream knows better.
+        An account whose plan is not known is tried: the upstream knows better. A key of the
+        platform without a list may have any model, a compatible server what is known of it.
         """
-        if account.models:
-            return model in account.models
+        if account.models or model in account.model_map:
+            return model in account.models or model in account.model_map
+        if model in self.named_only:
+            return False
+        if account.kind is not AccountKind.CODEX:
+            return account.kind is AccountKind.OPENAI
         plans = self.plans.get(model)
         return plans is None or account.plan is None or account.plan in plans

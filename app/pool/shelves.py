@@ -29,7 +29,7 @@ PROSPECTS_MAX: Final = 256
 Prospect = tuple[float | None, bool]
 """When the first rest ends that keeps an account from a call; whether a settled lease can help."""
 _Class = tuple[
-    int, AccountKind, str | None, frozenset[str], frozenset[str], frozenset[str]
+    int, AccountKind, str | None, frozenset[str], frozenset[str], frozenset[str], frozenset[str]
 ]  # fmt: skip
 _PRIORITY: Final = attrgetter("priority")
 
@@ -265,6 +265,7 @@ class Shelves:
             account.kind,
             account.plan,
             frozenset(account.models),
+            frozenset(account.model_map),
             frozenset(account.groups),
             self._tags.intersection(account.tags),
         )

@@ -38,8 +38,9 @@ from app.relay.admission import Admission
 from app.relay.attempt import Attempt, Desk
 from app.relay.budget import RETRIES_MIN, RetryBudget
 from app.relay.deadline import Deadline
-from app.relay.diagnosis import diagnose, read
+from app.relay.diagnosis import read
 from app.relay.document import Document, UsageOf
+from app.relay.faults import shown_by
 from app.relay.heads import no_document, no_stream
 from app.relay.ownership import bound_to, unavailable, unsealed
 from app.relay.reply import Batch, Reply, Terms
@@ -324,7 +325,8 @@ class Relay:
                     break
                 body += piece
         fault = read(upstream.status, upstream.headers, body, limits=attempt.limits)
-        return diagnose(fault, model=attempt.call.model, now=self._clock.now())
+        kind, model = attempt.lease.account.kind, attempt.call.model
+        return shown_by(fault, kind=kind, model=model, now=self._clock.now())
 
     async def _renewed(self, lease: Lease) -> bool:
         """Renew the credential that was refused; True if there is a newer one now."""

@@ -19,7 +19,8 @@ from app.errors import GatewayError, StreamIncomplete, UpstreamProtocolError, Up
 from app.ports import Clock, UpstreamFailure, UpstreamReply
 from app.relay.attempt import Attempt
 from app.relay.deadline import Deadline
-from app.relay.diagnosis import Fault, diagnose
+from app.relay.diagnosis import Fault
+from app.relay.faults import shown_by
 from app.relay.silence import Silence
 from app.wire.messages import MessageDecoder
 from app.wire.sse import SseDecoder, SseEvent
@@ -261,7 +262,8 @@ class Reply:
         self._attempt.conclude(self._failure(self.failed))
 
     def _failure(self, failed: Fault) -> Outcome:
-        return diagnose(failed, model=self._attempt.call.model, now=self._clock.now())
+        kind, model = self._attempt.lease.account.kind, self._attempt.call.model
+        return shown_by(failed, kind=kind, model=model, now=self._clock.now())
 
 
 def _decoder(upstream: UpstreamReply, terms: Terms, *, live: bool) -> SseDecoder | MessageDecoder:

@@ -17,6 +17,7 @@ from app.store.keyring import Keyring, Place, SealBroken
 from app.store.tables import accounts, credentials
 
 _names = msgspec.json.Decoder(tuple[str, ...])
+_map = msgspec.json.Decoder(dict[str, str])
 
 
 def names_column(names: tuple[str, ...]) -> str:
@@ -29,10 +30,15 @@ def names(column: str) -> tuple[str, ...]:
     return _names.decode(column)
 
 
+def map_column(names: Mapping[str, str]) -> str:
+    """Return what a column holds of a mapping of names."""
+    return msgspec.json.encode(names, order="sorted").decode()
+
+
 def identity(new: Enrolment) -> str:
     """Return what tells two accounts apart.
 
-    A Codex account is its pair of user and workspace, an API account its key and address. Where
+    A Codex account is its pair of user and workspace, any other its key and address. Where
     the tokens do not tell, the token itself stands for the account until `identify` is called.
     Tokens are random and long, so their plain digest gives nothing away.
 
@@ -41,11 +47,12 @@ def identity(new: Enrolment) -> str:
     """
     if new.kind is AccountKind.CODEX and new.chatgpt_user_id and new.chatgpt_account_id:
         return codex_identity(new.chatgpt_user_id, new.chatgpt_account_id)
-    token = new.access_token if new.kind is AccountKind.OPENAI else None
+    token = None if new.kind is AccountKind.CODEX else new.access_token
     token = token or new.refresh_token or new.access_token
-    if not token:
+    if not token and not (new.kind is AccountKind.COMPATIBLE and new.base_url):
         raise InvalidRequest(f"The account {new.name!r} has no token and no API key.")
-    digest = sha256(f"{new.base_url or ''}\n{token.reveal()}".encode()).hexdigest()
+    told = token.reveal() if token else ""
+    digest = sha256(f"{new.base_url or ''}\n{told}".encode()).hexdigest()
     return f"{new.kind.value}-token:{digest}"
 
 
@@ -129,6 +136,9 @@ def _account(
         priority=row.priority,
         concurrency_max=row.concurrency_max,
         models=names(row.models),
+        model_map=_map.decode(row.model_map),
+        organization=row.organization,
+        project=row.project,
         groups=names(row.groups),
         tags=names(row.tags),
         pause_at=row.pause_at,

@@ -16,7 +16,7 @@ from msgspec.structs import asdict
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.account import Account, AccountId, Secret
+from app.domain.account import Account, AccountId, AccountKind, Secret
 from app.domain.enrolment import (
     AccountChanges,
     AccountEvent,
@@ -30,6 +30,7 @@ from app.errors import CallerError
 from app.store.account_rows import (
     codex_identity,
     identity,
+    map_column,
     names_column,
     proxy_place,
     sealed_tokens,
@@ -295,13 +296,21 @@ class Accounts:
 
     def _columns(self, account_id: AccountId, new: Enrolment, *, at: float) -> Mapping[str, object]:
         same = ("name", "base_url", "chatgpt_account_id", "chatgpt_user_id", "email", "plan",
-                "fedramp", "enabled", "priority", "concurrency_max")  # fmt: skip
+                "fedramp", "enabled", "priority", "concurrency_max", "organization",
+                "project")  # fmt: skip
         return {name: getattr(new, name) for name in same} | {
             "id": account_id,
             "identity": identity(new),
             "kind": new.kind.value,
             "proxy_url": self._sealed_proxy(account_id, new.proxy_url),
-            **_with_lists({"models": new.models, "groups": new.groups, "tags": new.tags}),
+            **_with_lists(
+                {
+                    "models": new.models,
+                    "model_map": new.model_map,
+                    "groups": new.groups,
+                    "tags": new.tags,
+                }
+            ),
             "pause_at": new.pause_at,
             "created_at": at,
         }
@@ -317,7 +326,9 @@ def _tokens(new: Enrolment) -> dict[str, Secret | None]:
 
 
 def _expiry(new: Enrolment) -> float | None:
-    return new.expires_at if new.access_token else 0.0
+    # A server that asks for no key waits for nothing.
+    waits = not new.access_token and new.kind is not AccountKind.COMPATIBLE
+    return 0.0 if waits else new.expires_at
 
 
 def _lives_longer(new: Enrolment, old: Account) -> bool:
@@ -341,4 +352,6 @@ def _with_lists(values: dict[str, Any]) -> dict[str, Any]:
             columns[name] = names_column(labels(columns[name], param=name))
     if "models" in columns:
         columns["models"] = names_column(columns["models"])
+    if "model_map" in columns:
+        columns["model_map"] = map_column(columns["model_map"])
     return columns

@@ -50,6 +50,10 @@ accounts = Table(
     Column("tags", Text, nullable=False, server_default="[]"),
     Column("pause_at", Double),
     Column("created_at", Double, nullable=False),
+    # The pool's names of models to the account's own, a JSON object.
+    Column("model_map", Text, nullable=False, server_default="{}"),
+    Column("organization", Text),
+    Column("project", Text),
 )
 
 credentials = Table(

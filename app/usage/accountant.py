@@ -172,7 +172,8 @@ class Accountant:
         tab.upstream_s += seconds if begun is None else begun
         usage, source = _used(outcome, heard, tab)
         cost_nusd, prices = 0, UNPRICED
-        rate = self.prices.rate(call.model)
+        # An upstream charges for the model that it knows, whatever the pool calls it.
+        rate = self.prices.rate(account.name_of(call.model))
         if rate is not None:
             tier = heard.tier if heard is not None and heard.tier is not None else call.tier
             cost_nusd, prices = rate.cost(usage, tier), self.prices.version

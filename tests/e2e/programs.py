@@ -223,15 +223,19 @@ class Gateway(Program):
 
     def command(self, *arguments: str) -> dict[str, Any]:
         """Run `codex2api ARGUMENTS --json` on the gateway's data; return its document."""
-        done = subprocess.run(
-            [sys.executable, "-m", "app", *arguments, "--json"],
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        """Run `codex2api ARGUMENTS` on the gateway's data."""
+        return subprocess.run(
+            [sys.executable, "-m", "app", *arguments],
             cwd=self.log.parent,
             env=self.environment,
             capture_output=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout)
 
     def printed(self, since: int = 0) -> str:
         """Return what it has written to its log, from an offset in bytes."""

@@ -34,14 +34,11 @@ MIB = 1 << 20
 DOCUMENTED = (
     ("POST", "/v1/messages"),
     ("POST", "/v1/messages/count_tokens"),
-    ("POST", "/v1/completions"),
-    ("POST", "/v1/embeddings"),
     ("POST", "/v1/images/generations"),
     ("POST", "/v1/images/edits"),
     ("POST", "/v1/responses/compact"),
     ("POST", "/v1/responses/input_tokens"),
     ("POST", "/backend-api/codex/responses/compact"),
-    ("POST", "/embeddings"),
     ("GET", "/v1/realtime"),
 )
 

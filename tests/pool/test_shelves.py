@@ -361,7 +361,7 @@ def test_another_policy_sorts_everything_anew():
 
 def test_a_call_is_held_against_the_kinds_that_can_do_what_it_needs():
     """A higher priority does not help who can't."""
-    codex, server = place("a", priority=9), place("b", kind=AccountKind.COMPATIBLE)
+    codex, server = place("a", priority=9), place("b", kind=AccountKind.COMPATIBLE, models=("m1",))
     found = shelves(codex, server)
     sought = Wanted("m1", needs=frozenset({Need.EMBEDDINGS}))
     state = found.choose(

@@ -3,6 +3,7 @@
 import openai
 import pytest
 
+from loadtests.simulator.apikey import COMPATIBLE_MODELS
 from tests.loadtests.simulator.peer import Peer, sim
 
 TOOL = {
@@ -113,3 +114,20 @@ async def test_models_and_embeddings(client):
         model="text-embedding-3-small", input=["a", "b"], dimensions=8
     )
     assert [len(row.embedding) for row in reply.data] == [8, 8]
+
+
+async def test_a_compatible_server_asks_no_key_and_has_its_own_models(simulator):
+    """It speaks chat and embeddings, and no Responses."""
+    async with openai.AsyncOpenAI(
+        base_url=f"{simulator.url}/compatible/v1", api_key="none", max_retries=0
+    ) as sdk:
+        assert [model.id for model in (await sdk.models.list()).data] == list(COMPATIBLE_MODELS)
+        reply = await sdk.chat.completions.create(model="qwen3", messages=say("echo: hey"))
+        assert reply.choices[0].message.content == "hey"
+        await sdk.embeddings.create(model="nomic-embedding", input="a")
+        with pytest.raises(openai.NotFoundError, match="not found"):
+            await sdk.chat.completions.create(model="gpt-5.5", messages=say("echo: hey"))
+        with pytest.raises(openai.NotFoundError):
+            await sdk.responses.create(model="qwen3", input="x")
+    asked = {record.account for record in simulator.world.ledger.records}
+    assert asked == {"compatible", None}, "what is not there is nobody's"
