@@ -11,6 +11,7 @@ from app.domain.operation import Operation
 from app.domain.runtime import UpstreamTransport
 from app.ports import UpstreamFailure
 from app.upstream.codex import has_session, wanted
+from app.upstream.sockets import life
 from app.upstream.sockets.pool import Bounds
 from tests.fakes.accounts import call
 from tests.upstream.sockets.rig import body, rig, until
@@ -344,3 +345,17 @@ async def test_where_all_sockets_are_busy_a_call_goes_by_http():
         await at.turn(at.call(caller="key-2"))
         await at.turn(at.call(caller="key-3"))
         assert at.sockets.cleanups["evicted"] == 1
+
+
+async def test_a_socket_that_answers_no_ping_breaks_its_reply(monkeypatch):
+    """Whoever answers may be silent, see `tests/upstream/sockets/test_life.py`."""
+    monkeypatch.setattr(life, "PING_EVERY_S", 0.05)
+    monkeypatch.setattr(life, "PONG_WITHIN_S", 0.05)
+    for pongs, expected in ((True, {}), (False, {"silent": 1})):
+        async with rig(knobs={"ws_pong": pongs}) as at:
+            reply = await at.upstream.send(at.account(), at.call(ttft_ms=60_000))
+            for _ in range(6):
+                await asyncio.sleep(0.06)
+                await at.sockets.look()
+            assert at.sockets.cleanups == expected
+            await reply.abort()

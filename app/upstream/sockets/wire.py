@@ -25,6 +25,8 @@ CONNECT_TIMEOUT_S: Final = 10.0
 MESSAGE_BYTES_MAX: Final = 16 << 20
 WRITE_BYTES_MAX: Final = 64 << 10
 CLOSE_WAIT_S: Final = 1.0
+PINGS_UNHEARD_MAX: Final = 1_000
+"""Pings of a peer that does not read our answers to them, which would pile up here."""
 REFUSAL_BYTES_MAX: Final = 65_536
 PROXY_SCHEMES: Final = ("http://", "https://")
 """The library needs another one for SOCKS; an account behind such a proxy takes HTTP."""
@@ -45,6 +47,7 @@ class Wire(ClientConnection):
         self._early: list[bytes] = []
         self._parts: list[bytes] = []
         self._over = False
+        self._pings_unheard = 0
         self._reading = True
         self.headers: Sequence[tuple[str, str]] = ()
 
@@ -119,6 +122,10 @@ class Wire(ClientConnection):
         elif opcode is Opcode.PONG:
             if self._listener is not None:
                 self._listener.pong()
+        elif opcode is Opcode.PING:
+            self._pings_unheard = self._pings_unheard + 1 if self.paused else 0
+            if self._pings_unheard > PINGS_UNHEARD_MAX:
+                self.transport.abort()
         elif opcode is Opcode.BINARY:
             self._fail(_UNSUPPORTED)
 

@@ -144,6 +144,55 @@ async def test_a_peer_that_does_not_say_goodbye_is_left_after_a_second():
         over.set()
 
 
+async def test_a_peer_that_never_reads_holds_a_request_only_until_it_is_cancelled():
+    """The relay's deadline is what cancels it."""
+    over = asyncio.Event()
+
+    async def script(link: Link) -> None:
+        [key] = (await link.request()).values("sec-websocket-key")
+        link.writer.transport.pause_reading()
+        await link.send(_accept(key))
+        await over.wait()
+
+    async with Peer(script) as peer:
+        dialler = Dialler(proxy_url=None, tls=trust_store(None))
+        connection = await dialler.dial(Target(f"ws://127.0.0.1:{peer.port}/", HEADERS, None))
+        ear = Ear()
+        connection.listen(ear)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await connection.send(b"x" * (12 << 20))
+        connection.ping()
+        connection.abort()
+        async with asyncio.timeout(5):
+            await ear.ended.wait()
+        over.set()
+
+
+async def test_a_flood_of_pings_whose_answers_nobody_reads_ends_the_connection():
+    """What is answered is kept until it is read, so there is a limit to it."""
+    over = asyncio.Event()
+
+    async def script(link: Link) -> None:
+        [key] = (await link.request()).values("sec-websocket-key")
+        link.writer.transport.pause_reading()
+        await link.send(_accept(key))
+        ping = b"\x89\x7d" + b"p" * 125
+        while not over.is_set():
+            link.writer.write(ping * 100)
+            await link.writer.drain()
+
+    async with Peer(script) as peer:
+        dialler = Dialler(proxy_url=None, tls=trust_store(None))
+        connection = await dialler.dial(Target(f"ws://127.0.0.1:{peer.port}/", HEADERS, None))
+        ear = Ear()
+        connection.listen(ear)
+        async with asyncio.timeout(20):
+            await ear.ended.wait()
+        over.set()
+        assert ear.ends == [(1006, "")]
+
+
 async def test_tls_is_checked_against_the_private_authority(tmp_path):
     """And without it nothing is opened, and nothing was said."""
     files = make_certificates(tmp_path)
