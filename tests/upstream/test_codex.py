@@ -114,7 +114,7 @@ async def test_a_handshake_s_refusal_is_the_reply_that_http_would_have_brought(s
 async def test_a_proxy_that_sockets_can_not_take_is_never_left_out():
     """The call takes HTTP, through that proxy."""
     async with rig() as at:
-        behind = structs.replace(at.account(), proxy_url=Secret("socks5://127.0.0.1:1"))
+        behind = structs.replace(at.account(), proxy_url=Secret("socks4://127.0.0.1:1"))
         with pytest.raises(UpstreamFailure):
             await at.upstream.send(behind, at.call())
         assert at.upstream.fallbacks == {"proxy": 1}

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from python_socks import ProxyError
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
@@ -28,8 +29,7 @@ CLOSE_WAIT_S: Final = 1.0
 PINGS_UNHEARD_MAX: Final = 1_000
 """Pings of a peer that does not read our answers to them, which would pile up here."""
 REFUSAL_BYTES_MAX: Final = 65_536
-PROXY_SCHEMES: Final = ("http://", "https://")
-"""The library needs another one for SOCKS; an account behind such a proxy takes HTTP."""
+PROXY_SCHEMES: Final = ("http://", "https://", "socks5://", "socks5h://")
 
 # What the library logs when it is asked for details holds headers, and so credentials.
 _LOGGER: Final = logging.getLogger("codex2api.websockets")
@@ -224,7 +224,7 @@ class Dialler:
             )
         except InvalidStatus as error:
             raise _rejected(error) from None
-        except (InvalidHandshake, WebSocketException, InvalidURI, OSError, ValueError) as error:
+        except (WebSocketException, ProxyError, OSError, ValueError) as error:
             # Their words may quote the proxy's address, which holds its password.
             raise Unreachable(type(error).__name__) from None
         assert isinstance(connection, Wire)  # noqa: S101 - it was asked for

@@ -9,10 +9,10 @@ from tests.upstream.sockets.test_socket import Scene
 HEAD = [("x-codex-turn-state", "t"), ("x-models-etag", "e"), ("x-codex-plan-type", "plus")]
 
 
-async def replied(scene: Scene, back: list) -> SocketReply:
+async def replied(scene: Scene, back: list, name: str = "r") -> SocketReply:
     """Return a reply of which the first event was read already."""
     turn = await scene.socket.ask(b"ask")
-    scene.connection.hear(created("r"), completed("r"))
+    scene.connection.hear(created(name), completed(name))
     return SocketReply(scene.socket, turn, [await turn.read()], put_back=back.append)
 
 
@@ -52,7 +52,7 @@ async def test_the_handshake_s_headers_belong_to_the_first_turn():
     await reply.read()
     await reply.read()
     await reply.finish()
-    second = await replied(scene, back)
+    second = await replied(scene, back, "r2")
     assert second.headers == [("x-models-etag", "e")]
 
 

@@ -230,9 +230,46 @@ async def test_a_proxy_is_used_and_its_password_shown_to_nobody_else(own):
 
 def test_a_way_that_can_not_be_taken_is_known_before():
     """Such a call takes HTTP."""
-    dialler = Dialler(proxy_url=Secret("socks5://127.0.0.1:1"), tls=trust_store(None))
+    dialler = Dialler(proxy_url=Secret("socks4://127.0.0.1:1"), tls=trust_store(None))
     assert not dialler.reaches(None)
     assert dialler.reaches(Secret("HTTPS://proxy"))
+
+
+async def test_a_socks_proxy_is_used():
+    """The name is resolved where the connection comes out, if the operator says so."""
+    asked = bytearray()
+
+    async def script(link: Link) -> None:
+        asked.extend(await link.reader.readexactly(3))
+        await link.send(b"\x05\x00")
+        asked.extend(await link.reader.readexactly(4 + 1 + len("up.test") + 2))
+        await link.send(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
+        await link.request()
+        await link.send(b"HTTP/1.1 401 No\r\ncontent-length: 2\r\n\r\n{}")
+
+    async with Peer(script) as proxy:
+        dialler = Dialler(proxy_url=None, tls=trust_store(None))
+        way = Secret(f"socks5h://127.0.0.1:{proxy.port}")
+        with pytest.raises(Rejected) as caught:
+            await dialler.dial(Target("ws://up.test/x", HEADERS, way))
+        assert (caught.value.status, caught.value.body) == (401, b"{}")
+        assert b"up.test" in asked
+
+
+@pytest.mark.parametrize("answer", [b"\x05\xff", b"", b"HTTP/1.1 400 No\r\n\r\n"])
+async def test_a_socks_proxy_that_refuses_opens_nothing(answer):
+    """And its password is in no message."""
+
+    async def script(link: Link) -> None:
+        await link.reader.readexactly(3)
+        await link.send(answer)
+
+    async with Peer(script) as proxy:
+        way = Secret(f"socks5h://user:pass@127.0.0.1:{proxy.port}")
+        dialler = Dialler(proxy_url=None, tls=trust_store(None))
+        with pytest.raises(Unreachable) as caught:
+            await dialler.dial(Target("ws://up.test/x", HEADERS, way))
+        assert "pass" not in str(caught.value)
 
 
 async def test_no_redirect_is_followed():
