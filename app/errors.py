@@ -112,6 +112,13 @@ class ContextUnavailable(CallerError):
     code = "response_context_unavailable"
 
 
+class StaleEdit(CallerError):
+    """Somebody else has changed it since it was read: read it again, then decide."""
+
+    status = 409
+    code = "stale_edit"
+
+
 class PayloadTooLarge(CallerError):
     """The request's body is over the limit, as sent or once decompressed."""
 

@@ -6,7 +6,7 @@ a fake from `tests/fakes`.
 
 from collections.abc import Collection, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -34,6 +34,7 @@ from app.domain.shared import (
 from app.domain.usage import Heard
 
 
+@runtime_checkable
 class Clock(Protocol):
     """Time, so that a test can hold it still."""
 

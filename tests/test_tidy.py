@@ -43,6 +43,8 @@ WITHOUT_TEST_FILE: dict[str, str] = {
     "app/__main__.py": "starts the server; tests/e2e runs it as a program",
     "app/asgi.py": "what Granian loads; tests/e2e runs it in the real server",
     "app/upstream/sockets/connection.py": "Protocols and two exceptions",
+    "app/admin/rows.py": "Protocols only; mypy holds the store to them",
+    "app/admin/running.py": "Protocols only; mypy holds the gateway to them",
     "app/ports.py": "Protocols only; mypy holds every shell and fake to them",
 }
 """`path` to the reason why no test file mirrors it."""

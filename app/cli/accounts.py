@@ -9,6 +9,7 @@ import click
 from msgspec import UNSET, UnsetType, structs
 
 from app.accounts.api_accounts import api_account
+from app.accounts.enrolling import backlog
 from app.accounts.importing import DATA_BYTES_MAX, parse
 from app.cli import enrolling
 from app.cli.command import (
@@ -23,7 +24,6 @@ from app.cli.exporting import deliver, exported
 from app.cli.listing import account_lines, event_lines, filtered, shown
 from app.cli.logins import login
 from app.cli.options import account_options, given, if_given, name_if_given, names_option
-from app.cli.probing import Probe, ask_account
 from app.clock import SystemClock
 from app.domain.account import AccountId, AccountKind, Secret
 from app.domain.enrolment import AccountChanges, AccountEvent, Added, Enrolment, StoredAccount
@@ -31,6 +31,7 @@ from app.environment import url
 from app.errors import InvalidRequest
 from app.settings import Settings
 from app.store.store import Store
+from app.upstream.probing import Probe, ask_account
 
 _BATCH = 100
 _EVENTS_SHOWN = 10
@@ -118,11 +119,12 @@ def import_accounts(
     """
     parsed = parse(file.read(DATA_BYTES_MAX + 1), name=Path(getattr(file, "name", "stdin")).name)
 
-    async def use(store: Store, _settings: Settings) -> list[Added]:
+    async def use(store: Store, settings: Settings) -> list[Added]:
         with click.progressbar(
             length=len(parsed.accounts), label="Importing", file=sys.stderr, hidden=as_json
         ) as bar:
-            return await enrolling.enrol_all(store, parsed.accounts, chosen=chosen, done=bar.update)
+            enroller = enrolling.enroller(store, settings)
+            return await enroller.enrol_all(parsed.accounts, chosen=given(chosen), done=bar.update)
 
     added = with_store(use) if parsed.accounts else []
     created = sum(each.created for each in added)
@@ -135,7 +137,7 @@ def import_accounts(
     }
     lines = [f"{fault.file}, {fault.line}: {fault.reason}." for fault in parsed.faults]
     lines.append(f"{created} added, {len(added) - created} were there already ({kept} fresher).")
-    lines += enrolling.backlog(added)
+    lines += backlog(added)
     answer(value, as_json=as_json, lines=lines)
     if not added:
         ctx.exit(1)

@@ -1,12 +1,8 @@
 """`codex2api config`: what the environment says, and what it could say."""
 
-import ast
-import inspect
-from itertools import pairwise
-
 import click
-from msgspec import Struct
 
+from app.admin.meanings import field_meanings
 from app.cli.command import answer, json_option
 from app.settings import VARIABLES, Settings, misspelt
 
@@ -49,28 +45,6 @@ def schema(*, as_json: bool) -> None:
             f"    Takes {each['expected']}.",
         ]
     answer(shown, as_json=as_json, lines=lines)
-
-
-def field_meanings(struct: type[Struct]) -> dict[str, str]:
-    """Return the docstring under each field of a struct, on one line.
-
-    They are read from the source, so that they stand where a reader of the code looks for them.
-    """
-    statements = [
-        statement
-        for each in ast.parse(inspect.getsource(struct)).body
-        if isinstance(each, ast.ClassDef)
-        for statement in each.body
-    ]
-    found: dict[str, str] = {}
-    for field, docstring in pairwise(statements):
-        match field, docstring:
-            case (
-                ast.AnnAssign(target=ast.Name(id=name)),
-                ast.Expr(value=ast.Constant(value=str(text))),
-            ):
-                found[name] = " ".join(text.split())
-    return found
 
 
 def _text(value: object) -> str | None:

@@ -14,13 +14,13 @@ import click
 from msgspec import Struct
 
 from app.cli.command import answer, json_option
-from app.cli.probing import Probe, reach
 from app.clock import SystemClock
 from app.environment import SettingsError
 from app.errors import StateError
 from app.settings import Driver, Settings
 from app.store.inspection import inspect
 from app.store.store import database_name
+from app.upstream.probing import Probe, reach
 
 _SPARE_DESCRIPTORS = 256
 _SKEW_S_MAX = 60

@@ -7,44 +7,26 @@ while an exchange is under way: what it bought would be lost.
 """
 
 import asyncio
-import math
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-import click
-from msgspec import structs
-
-from app.accounts import claims
-from app.accounts.deadlines import RenewalPolicy, queue_s
-from app.accounts.enrolment import enrolment
+from app.accounts.enrolling import Enroller
 from app.accounts.lane import Lane
-from app.accounts.new_account import NewAccount
 from app.accounts.renewal import Adopted, Renewal, Renewed, remembered
-from app.cli.options import given
 from app.clock import SystemClock
-from app.domain.account import Account, AccountKind, Secret
-from app.domain.enrolment import AccountChanges, Added, Enrolment
+from app.domain.account import Account, Secret
+from app.domain.enrolment import Added, Enrolment
 from app.errors import StateError
-from app.ports import RenewalRefused, RenewalUnknown, RenewalUnsent
 from app.settings import Settings
 from app.store.store import Store
 from app.upstream.auth_server import OAuthServer, Route, trust_store
 
-_BATCH = 100
-
 
 async def enrol(store: Store, settings: Settings, new: Enrolment) -> Added:
-    """Add `new`, exchanged if it has a refresh token only, and named by what its tokens tell.
-
-    Raises:
-        click.ClickException: The exchange failed; nothing was stored.
-    """
-    if new.refresh_token and not new.access_token:
-        with uninterrupted():
-            whole = identified(await _exchanged(settings, new, new.refresh_token))
-            return await store.accounts.add(whole, at=SystemClock().now(), issued_now=True)
-    return await store.accounts.add(identified(new), at=SystemClock().now())
+    """Add `new`; raises as `app.accounts.enrolling` does."""
+    with uninterrupted():
+        return await enroller(store, settings).enrol(new)
 
 
 async def renew(store: Store, settings: Settings, account: Account) -> str | None:
@@ -71,43 +53,9 @@ async def renew(store: Store, settings: Settings, account: Account) -> str | Non
             return getattr(result, "code", "closed")
 
 
-async def enrol_all(
-    store: Store,
-    found: Sequence[NewAccount],
-    *,
-    done: Callable[[int], None],
-    chosen: AccountChanges | None = None,
-) -> list[Added]:
-    """Add many accounts, as they are; a gateway exchanges their refresh tokens in its own time.
-
-    What is `chosen` counts more than what they say themselves. They go in batches, so that a
-    running gateway's own writes come in between; `done` is told the size of each. Raises as the
-    store does; the batches before are then stored.
-    """
-    added: list[Added] = []
-    settings = given(chosen or AccountChanges())
-    for start in range(0, len(found), _BATCH):
-        part = found[start : start + _BATCH]
-        batch = [structs.replace(enrolment(new), **settings) for new in part]
-        added += await store.accounts.add_all(batch, at=SystemClock().now())
-        done(len(batch))
-    return added
-
-
-def backlog(added: Sequence[Added]) -> list[str]:
-    """Say how long a gateway takes to renew what was added without an access token, if any was."""
-    waiting = sum(
-        each.account.credential.renewable and not each.account.credential.access_token
-        for each in added
-    )
-    if not waiting:
-        return []
-    minutes = math.ceil(queue_s(waiting, policy=RenewalPolicy()) / 60)
-    told = (
-        f"{waiting} have only a refresh token. A running gateway exchanges one after the other, as "
-        f"bursts get accounts revoked: about {minutes} min, and each serves as soon as it is done."
-    )
-    return [told]
+def enroller(store: Store, settings: Settings) -> Enroller:
+    """Return what adds accounts to `store`."""
+    return Enroller(server=auth_server(settings), rows=store.accounts, clock=SystemClock())
 
 
 def added_value(added: Added) -> dict[str, object]:
@@ -127,43 +75,6 @@ def added_line(added: Added) -> str:
         return f"Added {added.account.name} ({added.account.id})."
     what = "its own credential is fresher" if added.credential_kept else "credential replaced"
     return f"{added.account.name} ({added.account.id}) was there already: {what}."
-
-
-def identified(new: Enrolment) -> Enrolment:
-    """Return `new` with what its tokens tell wherever it is silent itself, and with a name."""
-    if new.kind is AccountKind.CODEX:
-        told = claims.identity(
-            id_token=new.id_token.reveal() if new.id_token else None,
-            access_token=new.access_token.reveal() if new.access_token else None,
-        )
-        new = structs.replace(
-            new,
-            chatgpt_user_id=new.chatgpt_user_id or told.chatgpt_user_id,
-            chatgpt_account_id=new.chatgpt_account_id or told.chatgpt_account_id,
-            email=new.email or told.email,
-            plan=new.plan or told.plan,
-            fedramp=new.fedramp or told.fedramp,
-            expires_at=new.expires_at if new.expires_at is not None else told.expires_at,
-        )
-    return structs.replace(new, name=new.name or new.email or f"{new.kind.value} account")
-
-
-async def _exchanged(settings: Settings, new: Enrolment, refresh_token: Secret) -> Enrolment:
-    try:
-        tokens = await auth_server(settings).renew(refresh_token, proxy_url=new.proxy_url)
-    except RenewalRefused as error:
-        raise click.ClickException(f"The refresh token was refused ({error.code}).") from error
-    except RenewalUnsent as error:
-        raise click.ClickException(f"{error}; the refresh token is as good as before.") from error
-    except RenewalUnknown as error:
-        raise click.ClickException(f"{error}; the refresh token may be spent.") from error
-    return structs.replace(
-        new,
-        access_token=tokens.access_token,
-        refresh_token=tokens.refresh_token or refresh_token,
-        id_token=tokens.id_token or new.id_token,
-        expires_at=tokens.expires_at,
-    )
 
 
 def auth_server(settings: Settings) -> OAuthServer:

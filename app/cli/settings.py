@@ -11,11 +11,10 @@ from typing import Annotated, Any, get_args, get_origin
 
 import click
 import msgspec
-from msgspec import inspect
 from msgspec.structs import asdict, fields, replace
 
+from app.admin.meanings import expected, field_meanings
 from app.cli.command import answer, json_option, with_store
-from app.cli.config import field_meanings
 from app.clock import SystemClock
 from app.domain.enrolment import labels
 from app.domain.runtime import RuntimeSettings
@@ -166,25 +165,7 @@ def _entry_types(name: str) -> tuple[Any, Any] | None:
 
 
 def _expected(kind: Any) -> str:
-    """Say what a setting takes."""
-    match inspect.type_info(kind):
-        case inspect.EnumType(cls=words):
-            return "one of " + ", ".join(words)
-        case inspect.IntType(ge=least, le=most):
-            return f"a whole number from {least} to {most}"
-        case inspect.FloatType(gt=above, ge=least, le=most):
-            start = f"above {above:g} and up to" if above is not None else f"from {least:g} to"
-            return f"a number {start} {most:g}"
-        case inspect.StrType(max_length=most):
-            return f"a name of 1 to {most} characters"
-        case inspect.StructType(fields=parts):
-            told = ", ".join(f"{part.name}{'' if part.required else '?'}" for part in parts)
-            return f"a JSON object of {told} (? may be left out)"
-        case inspect.DictType():
-            names, values = get_args(get_args(kind)[0])
-            return f"entries NAME.ENTRY=VALUE: {_expected(names)}, and {_expected(values)}"
-        case other:
-            raise AssertionError(other)
+    return expected(kind, entries="entries NAME.ENTRY=VALUE")
 
 
 def _value_lines(name: str, chosen: RuntimeSettings) -> list[str]:

@@ -7,6 +7,7 @@ which replaces whole values; what the services tell each other goes through the 
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Final
 
@@ -15,6 +16,7 @@ from msgspec import structs
 from app.accounts.credentials import RenewalNews
 from app.accounts.manifests import News
 from app.accounts.probing import Accounts as ProbedAccounts
+from app.admin.rates import Rates
 from app.clock import SystemClock
 from app.compose import offer, parts
 from app.compose.books import Books
@@ -24,9 +26,13 @@ from app.dialects.catalog import Catalog
 from app.dialects.live_manifest import overlaid
 from app.dialects.manifest import CARDS, Card
 from app.domain.account import Account, AccountId, AccountKind
+from app.domain.enrolment import StoredAccount
+from app.domain.outcome import Outcome
 from app.domain.quota import QuotaView
 from app.domain.runtime import RuntimeSettings
 from app.domain.shared import CredentialRenewed, StoreChanged
+from app.edge.admin.application import Parts
+from app.edge.admin.gate import Gate
 from app.edge.guards import Guard
 from app.edge.inflight import InFlight
 from app.edge.models import Models
@@ -61,6 +67,9 @@ class Gateway:
 
     exposition: Exposition
     """What `/metrics` shows; it is there once the gateway is open."""
+    admin_parts: Parts
+    """What the admin API is made of, likewise."""
+    admin_gate: Gate
 
     def __init__(self, settings: Settings, store: Store, client: HttpClient) -> None:
         self.settings = settings
@@ -76,6 +85,10 @@ class Gateway:
             settings, incarnation=self.books.incarnation, clock=self.clock, rng=self.rng
         )
         self.heartbeat = Heartbeat(self._follow_the_clock)
+        self.rates = Rates()
+        self.details: Mapping[AccountId, StoredAccount] = {}
+        """All accounts as they were loaded last, the disabled ones too."""
+        self._loading = asyncio.Lock()
         self.in_flight = InFlight(calls_max=settings.limits.streams_max)
         self.sockets = Sockets(connections_max=settings.limits.callers_sockets_max)
         self.revision = -1
@@ -94,11 +107,7 @@ class Gateway:
             hurry=self.sharing.hurry,
         )
         self.identity = Identity(user_agent=settings.user_agent, originator=settings.originator)
-        way = parts.route(settings)
-        self._make_keepers(way)
-        self.codex = parts.codex(
-            settings, client, identity=self.identity, way=way, clock=self.clock, rng=self.rng
-        )
+        self._make_keepers(parts.route(settings))
         self.guard = Guard(
             callers=self.keys,
             clock=self.clock,
@@ -129,13 +138,23 @@ class Gateway:
             clock=self.clock,
             rng=self.rng,
             # The books first: what they note must be there before anybody sees it.
-            observer=Observers(self.books.accountant, self.metrics, renew=self._renew_soon),
+            observer=Observers(
+                self.books.accountant, self.metrics, renew=self._renew_soon, ended=self._rated
+            ),
             settings=parts.relay_settings(self.settings.limits),
         )
 
     def _make_keepers(self, way: Route) -> None:
-        """Make the services that keep what is known of accounts and models up to date."""
+        """Make what speaks with the upstream, and keeps what is known of it up to date."""
         settings = self.settings
+        self.codex = parts.codex(
+            settings,
+            self.client,
+            identity=self.identity,
+            way=way,
+            clock=self.clock,
+            rng=self.rng,
+        )
         self.renewer = parts.renewer(
             settings,
             self.store,
@@ -272,25 +291,47 @@ class Gateway:
         if policy != self.pool.policy:
             self.pool.configure(policy, now=self.clock.now())
 
+    def _rated(self, account: Account, outcome: Outcome) -> None:
+        self.rates.attempt(account.id, outcome, now=self.clock.now())
+
+    def reset(self, account_id: AccountId) -> None:
+        """Forget every rest of an account, as its operator knows better."""
+        self.pool.reset(account_id, now=self.clock.now())
+        self.admission.serve_line()
+
+    async def catch_up(self) -> None:
+        """Take over what was just stored; if the store is away, `follow` does it later."""
+        with suppress(StateError):
+            await self.reload()
+
     async def reload(self) -> None:
         """Take over what the store holds, if it has changed since the last time.
 
         Raises:
             StateError: The store is away; everything stays as it was.
         """
-        asked_at = self.clock.monotonic()
-        revision = await self.store.revision()
-        self.store_up = True
-        if revision == self.revision:
+        # One at a time, so that nothing older replaces what is newer.
+        async with self._loading:
+            asked_at = self.clock.monotonic()
+            revision = await self.store.revision()
+            self.store_up = True
+            if revision != self.revision:
+                await self._load(revision)
+                self.revision = revision
             self._looked_at = asked_at
-            return
-        accounts = await self.store.accounts.list()
+        self.admission.serve_line()
+
+    async def _load(self, revision: int) -> None:
+        details = await self.store.accounts.details()
+        accounts = [each.account for each in details]
         runtime = await self.store.settings.load()
         keys = await self.store.keys.list()
         await self.books.learn([key.caller for key in keys], runtime)
         self.keys.replace(keys)
         for gone in {state.account.id for state in self.pool.states} - {a.id for a in accounts}:
             self.renewer.forget(gone)
+            self.rates.forget(gone)
+        self.details = {each.account.id: each for each in details}
         self.runtime = runtime
         self.plans = frozenset(account.plan for account in accounts if account.plan)
         self.stored = accounts
@@ -318,9 +359,6 @@ class Gateway:
             {a.id: a.credential.generation for a in accounts if a.enabled},
         )
         self.client.expect_silence(max(runtime.first_event_timeout_s, runtime.idle_timeout_s))
-        self.revision = revision
-        self._looked_at = asked_at
-        self.admission.serve_line()
 
     def _stale(self) -> bool:
         """Tell whether the store may have got keys that this worker has not heard of."""

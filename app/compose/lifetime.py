@@ -14,6 +14,7 @@ from typing import Final
 
 from app.accounts.enrolment import whose
 from app.compose import measuring
+from app.compose.admin import Administration
 from app.compose.gateway import Gateway
 from app.domain.account import Secret
 from app.settings import Settings
@@ -49,6 +50,9 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
             await store.keys.ensure(wanted, name="environment", at=opened.clock.now())
         await stack.enter_async_context(opened.books.open())
         await opened.reload()
+        administration = Administration(opened)
+        await administration.open()
+        opened.admin_parts, opened.admin_gate = administration.parts, administration.gate
         place = await asyncio.to_thread(measuring.folder, settings, opened.books.incarnation)
         opened.exposition = measuring.exposition(opened, place)
         stack.push_async_callback(opened.exposition.close)
@@ -67,6 +71,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 opened.books.move,
                 opened.books.tidy,
                 opened.heartbeat.run,
+                administration.live.run,
                 opened.codex.sockets.run,
                 opened.sharing.run,
                 opened.sharing.follow,

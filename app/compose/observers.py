@@ -16,12 +16,19 @@ from app.ports import Observer
 class Observers:
     """Satisfies `app.ports.Observer`; the first is told first.
 
-    `renew` is given an account whose credential of a generation was refused; it must not wait.
+    `ended` is told how each attempt went; `renew` is given an account whose credential of a
+    generation was refused. Neither may wait.
     """
 
     def __init__(
-        self, first: Observer, second: Observer, *, renew: Callable[[AccountId, int], None]
+        self,
+        first: Observer,
+        second: Observer,
+        *,
+        renew: Callable[[AccountId, int], None],
+        ended: Callable[[Account, Outcome], None] = lambda _account, _outcome: None,
     ) -> None:
+        self._ended = ended
         self._first = first
         self._second = second
         self._renew = renew
@@ -45,5 +52,6 @@ class Observers:
         """An attempt is over."""
         self._first.attempt(call, account, outcome, heard)
         self._second.attempt(call, account, outcome, heard)
+        self._ended(account, outcome)
         if isinstance(outcome, Unauthorized) and not outcome.dead:
             self._renew(account.id, account.credential.generation)

@@ -80,6 +80,17 @@ def route(settings: Settings) -> Route:
     )
 
 
+def auth_server(settings: Settings, way: Route, clock: Clock) -> OAuthServer:
+    """Return the authorization server."""
+    return OAuthServer(
+        issuer=settings.oauth_issuer,
+        user_agent=settings.user_agent,
+        originator=settings.originator,
+        route=way,
+        clock=clock,
+    )
+
+
 def renewer(  # noqa: PLR0913 - keyword-only, the parts that it brings together
     settings: Settings,
     store: Store,
@@ -92,13 +103,7 @@ def renewer(  # noqa: PLR0913 - keyword-only, the parts that it brings together
 ) -> CredentialRenewer:
     """Return the service that keeps credentials alive."""
     return CredentialRenewer(
-        server=OAuthServer(
-            issuer=settings.oauth_issuer,
-            user_agent=settings.user_agent,
-            originator=settings.originator,
-            route=way,
-            clock=clock,
-        ),
+        server=auth_server(settings, way, clock),
         store=store.credentials,
         source=store.accounts,
         timing=Timing(

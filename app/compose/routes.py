@@ -11,6 +11,7 @@ from app.compose.sockets import SocketRoutes
 from app.domain.account import Secret
 from app.domain.runtime import OnDisconnect
 from app.edge import absent, calls, catalog, operations, spa
+from app.edge.admin.application import application, mount
 from app.edge.chat import ChatSpeaker
 from app.edge.compact import CompactSpeaker
 from app.edge.company import Pace
@@ -48,6 +49,7 @@ def build(opened: Gateway) -> Litestar:
                 late=lambda: opened.heartbeat.lag_s > limits.loop_lag_ready_s,
                 metrics_token=Secret(settings.metrics_token) if settings.metrics_token else None,
             ),
+            mount(application(opened.admin_parts, opened.admin_gate)),
             *spa.routes(build=ADMIN_UI),
             *absent.routes(),
         ],

@@ -247,6 +247,7 @@ class StoredKey(Struct, frozen=True):
     tail: str
     created_at: float
     revoked_at: float | None = None
+    version: int = 0
 
 
 class CreatedKey(Struct, frozen=True):
@@ -279,6 +280,8 @@ class StoredAccount(Struct, frozen=True):
     refused_code: str | None = None
     dead: bool = False
     damaged: bool = False
+    version: int = 0
+    """Grows with every change by an operator."""
 
 
 class AccountEvent(Struct, frozen=True):

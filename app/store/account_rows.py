@@ -115,6 +115,7 @@ def stored(row: Row[Any], keyring: Keyring) -> StoredAccount:
         refused_code=row.refused_code,
         dead=row.dead,
         damaged=damaged,
+        version=row.version,
     )
 
 

@@ -26,7 +26,7 @@ from app.domain.enrolment import (
     StoredAccount,
     labels,
 )
-from app.errors import CallerError
+from app.errors import CallerError, StaleEdit
 from app.store.account_rows import (
     codex_identity,
     identity,
@@ -120,10 +120,30 @@ class Accounts:
         Raises:
             InvalidRequest: The name of a group or a tag has a wrong form.
         """
-        async with self._database.write() as connection:
-            await self._change(connection, account_id, changes, at=at)
-            found = await self._find(connection, account_id)
+        found = await self.edit(account_id, changes, at=at)
         return found.account if found else None
+
+    async def edit(
+        self,
+        account_id: AccountId,
+        changes: AccountChanges,
+        *,
+        at: float,
+        version: int | None = None,
+    ) -> StoredAccount | None:
+        """Do what `update` does, but only to the account of that version; None for any.
+
+        Raises:
+            StaleEdit: The account has another version by now.
+        """
+        async with self._database.write() as connection:
+            found = await self._find(connection, account_id)
+            if version is not None and found is not None and found.version != version:
+                raise StaleEdit(
+                    "Somebody else has changed this account meanwhile.", param="version"
+                )
+            await self._change(connection, account_id, changes, at=at)
+            return await self._find(connection, account_id)
 
     async def update_all(
         self, account_ids: Sequence[AccountId], changes: AccountChanges, *, at: float
@@ -211,7 +231,11 @@ class Accounts:
         detail = ", ".join(values)
         if "proxy_url" in values:
             values["proxy_url"] = self._sealed_proxy(account_id, values["proxy_url"])
-        change = update(accounts).where(accounts.c.id == account_id).values(_with_lists(values))
+        change = (
+            update(accounts)
+            .where(accounts.c.id == account_id)
+            .values(version=accounts.c.version + 1, **_with_lists(values))
+        )
         if not (await connection.execute(change)).rowcount:
             return False
         await self._note(connection, account_id, "changed", detail, at)

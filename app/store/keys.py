@@ -20,7 +20,7 @@ from app.domain import enrolment
 from app.domain.account import Secret
 from app.domain.caller import Allowance, Caller, KeyId
 from app.domain.enrolment import CreatedKey, KeyChanges, StoredKey, labels, limit
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, StaleEdit
 from app.store.account_rows import names, names_column
 from app.store.engine import Database
 from app.store.tables import keys
@@ -120,23 +120,30 @@ class Keys:
         async with self._database.write() as connection:
             return (await connection.execute(change.values(revoked_at=at))).rowcount == 1
 
-    async def change(self, key_id: KeyId, changes: KeyChanges) -> StoredKey | None:
+    async def change(
+        self, key_id: KeyId, changes: KeyChanges, *, version: int | None = None
+    ) -> StoredKey | None:
         """Change what `changes` sets and return the key; None if none that works has the id.
+
+        `version` is that of the key which the change was decided on, None for any.
 
         Raises:
             InvalidRequest: A name, a network or a limit has a wrong form.
+            StaleEdit: The key has another version by now.
         """
         values = {name: value for name, value in asdict(changes).items() if value is not UNSET}
         for name, checked in _CHECKS.items():
             if name in values:
                 values[name] = checked(values[name], param=name)
-        columns = {
+        columns: dict[str, Any] = {
             name: names_column(value) if isinstance(value, tuple) else value
             for name, value in values.items()
         }
         mine = (keys.c.id == key_id, keys.c.revoked_at.is_(None))
         async with self._database.write(announce=bool(columns)) as connection:
             if columns:
+                await _check_version(connection, key_id, version)
+                columns["version"] = keys.c.version + 1
                 await connection.execute(update(keys).where(*mine).values(columns))
             row = (await connection.execute(select(keys).where(*mine))).one_or_none()
         return None if row is None else _stored(row)
@@ -215,6 +222,12 @@ class KeyBook:
         return not self._entries
 
 
+async def _check_version(connection: AsyncConnection, key_id: KeyId, version: int | None) -> None:
+    found = (await connection.execute(select(keys.c.version).where(keys.c.id == key_id))).scalar()
+    if version is not None and found is not None and found != version:
+        raise StaleEdit("Somebody else has changed this key meanwhile.", param="version")
+
+
 def digest(key: str, pepper: bytes) -> bytes:
     """Return what is stored of a key."""
     # A header may hold any byte; one that is no text must be a key that nobody has, not an error.
@@ -251,4 +264,4 @@ def _stored(row: Row[Any]) -> StoredKey:
             month_nusd=row.month_nusd,
         ),
     )
-    return StoredKey(caller, row.digest, row.tail, row.created_at, row.revoked_at)
+    return StoredKey(caller, row.digest, row.tail, row.created_at, row.revoked_at, row.version)

@@ -16,6 +16,7 @@ from sqlalchemy import BigInteger, ColumnElement, Row, Select, Table, case, cast
 from app.domain.report import (
     DAY_S,
     EVERYTHING,
+    HOUR_S,
     Code,
     Dimension,
     Latency,
@@ -45,6 +46,7 @@ _TABLES: Final = {
     Step.HOUR: (usage_hours, hour_totals),
     Step.DAY: (usage_days, day_totals),
 }
+IDS_MAX: Final = 500
 LINES_MAX: Final = 200
 """Models, accounts, keys or codes in one answer; those with the most requests."""
 
@@ -87,6 +89,25 @@ class Reports:
             .limit(LINES_MAX)
         )
         return [Line(row.line, _totals(row)) for row in await self._all(query)]
+
+    async def since(
+        self, dimension: Dimension, ids: Sequence[str], *, start: float
+    ) -> dict[str, Totals]:
+        """Return the sums of some accounts or callers from the hour on that has `start`.
+
+        An hour that began before `start` counts as a whole; it is bounded like a window of hours.
+        """
+        columns = hour_totals.c
+        query = (
+            select(columns.id.label("line"), *_totals_of(hour_totals))
+            .where(
+                columns.dimension == dimension.value,
+                columns.start >= int(start) // HOUR_S * HOUR_S,
+                columns.id.in_(ids[:IDS_MAX]),
+            )
+            .group_by(columns.id)
+        )
+        return {row.line: _totals(row) for row in await self._all(query)}
 
     async def codes(self, window: Window, now: float, only: Only = EVERYTHING) -> list[Code]:
         """Return the errors of the window, most frequent first."""

@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.runtime import RuntimeSettings, without_unknown_words
-from app.errors import StateError
+from app.errors import StaleEdit, StateError
 from app.store.engine import Database
 from app.store.tables import settings
 
@@ -38,23 +38,38 @@ class StoredSettings:
         async with self._database.read() as connection:
             return await _loaded(connection)
 
+    async def versioned(self) -> tuple[RuntimeSettings, int]:
+        """Return the settings and the number of changes that made them; raises like `load`."""
+        async with self._database.read() as connection:
+            return await _loaded(connection), await _version(connection)
+
     async def save(self, value: RuntimeSettings, *, at: float) -> None:
         """Replace the settings; running gateways take them over within seconds."""
         async with self._database.write() as connection:
             await _save(connection, value, at=at)
 
     async def change(
-        self, changed: Callable[[RuntimeSettings], RuntimeSettings], *, at: float
+        self,
+        changed: Callable[[RuntimeSettings], RuntimeSettings],
+        *,
+        at: float,
+        version: int | None = None,
     ) -> RuntimeSettings:
         """Replace the settings by what `changed` makes of them, and return that.
 
         It is one transaction, so of two changes at a time none is lost. What `changed` raises
-        comes through; nothing is stored then.
+        comes through; nothing is stored then. `version` is that of the settings which the change
+        was decided on, None for any.
 
         Raises:
+            StaleEdit: The settings have another version by now.
             StateError: The row holds values that this version can't use.
         """
         async with self._database.write() as connection:
+            if version is not None and await _version(connection) != version:
+                raise StaleEdit(
+                    "Somebody else has changed the settings meanwhile.", param="version"
+                )
             value = changed(await _loaded(connection))
             await _save(connection, value, at=at)
         return value
@@ -83,9 +98,15 @@ async def _loaded(connection: AsyncConnection) -> RuntimeSettings:
     return value
 
 
+async def _version(connection: AsyncConnection) -> int:
+    query = select(settings.c.version).where(settings.c.id == _ROW)
+    return int((await connection.execute(query)).scalar_one_or_none() or 0)
+
+
 async def _save(connection: AsyncConnection, value: RuntimeSettings, *, at: float) -> None:
     document = msgspec.json.encode(value).decode()
     change = update(settings).where(settings.c.id == _ROW)
     values = {"document": document, "updated_at": at}
-    if not (await connection.execute(change.values(values))).rowcount:
-        await connection.execute(insert(settings).values(id=_ROW, **values))
+    again = change.values(version=settings.c.version + 1, **values)
+    if not (await connection.execute(again)).rowcount:
+        await connection.execute(insert(settings).values(id=_ROW, version=1, **values))

@@ -15,8 +15,11 @@ from sqlalchemy import select
 from app.ports import Clock
 from app.settings import Driver, Settings
 from app.store.accounts import Accounts
+from app.store.administration import Administration
+from app.store.audit import Audit
 from app.store.credentials import StoredCredentials, Whose
 from app.store.engine import Database
+from app.store.idempotency import Idempotency
 from app.store.keys import KeyBook, Keys
 from app.store.ledger import StoredLedger
 from app.store.postgres import PostgresDatabase, address
@@ -56,6 +59,9 @@ class Store:
         self.reports = Reports(database)
         self.prices = StoredPrices(database)
         self.request_log = RequestLog(database)
+        self.administration = Administration(database, vault.keyring)
+        self.audit = Audit(database)
+        self.idempotency = Idempotency(database, vault.keyring)
 
     @classmethod
     @asynccontextmanager

@@ -54,6 +54,8 @@ accounts = Table(
     Column("model_map", Text, nullable=False, server_default="{}"),
     Column("organization", Text),
     Column("project", Text),
+    # Grows with every change by an operator, here and in `keys` and `settings`.
+    Column("version", Integer, nullable=False, server_default="0"),
 )
 
 credentials = Table(
@@ -123,6 +125,7 @@ keys = Table(
     Column("month_nusd", BigInteger),
     Column("endpoints", Text, nullable=False, server_default="[]"),
     Column("networks", Text, nullable=False, server_default="[]"),
+    Column("version", Integer, nullable=False, server_default="0"),
 )
 
 settings = Table(
@@ -131,6 +134,7 @@ settings = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("document", Text, nullable=False),
     Column("updated_at", Double, nullable=False),
+    Column("version", Integer, nullable=False, server_default="0"),
 )
 
 sealed = Table(
@@ -294,6 +298,58 @@ journal_positions = Table(
     # How far the segment has been read into the tables above.
     Column("offset", BigInteger, nullable=False),
     Column("done_at", Double, nullable=False),
+)
+
+administrator = Table(
+    "administrator",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    # Argon2id, with its parameters and its salt.
+    Column("password_hash", Text, nullable=False),
+    Column("set_at", Double, nullable=False),
+    # The latest time step whose one-time code was taken: a code is good for one login.
+    Column("totp_step", BigInteger, nullable=False, server_default="0"),
+)
+
+admin_sessions = Table(
+    "admin_sessions",
+    metadata,
+    # SHA-256 of what the cookie holds, in hexadecimal; the cookie's content is nowhere.
+    Column("digest", String(64), primary_key=True),
+    Column("created_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("ip", String(64), nullable=False),
+    Column("user_agent", Text, nullable=False),
+)
+
+# Only ever added to.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("ip", String(64), nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("target", Text, nullable=False),
+    # What it was before and after, as JSON; never a secret.
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    # Of who asked and the key that was given; the fingerprint is of the request itself.
+    Column("id", String(64), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("at", Double, nullable=False),
+    # Null while the request is under way. The answer is sealed, as it may hold a new key; a
+    # rotation leaves it as it is, for it lives a day.
+    Column("status", Integer),
+    Column("answer", LargeBinary),
+    Index("idempotency_by_age", "at"),
 )
 
 prices = Table(

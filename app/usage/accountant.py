@@ -43,6 +43,7 @@ NAME_CHARS_MAX: Final = 128
 """Of a model's name, and of the one that a caller gave it; more than any model has."""
 MARK_S: Final = 1.0
 MARKS_MAX: Final = 1_000
+LATEST_MAX: Final = 100
 
 _NOTHING: Final = Usage()
 _ODD: Final = re.compile(r"[^ -~]")
@@ -103,6 +104,10 @@ class Accountant:
         self._costs: defaultdict[str, int] = defaultdict(int)
         self._marks: deque[tuple[int, float]] = deque()
         """How many records there were, at moments at least `MARK_S` apart."""
+        self.answers = 0
+        """How many requests are over."""
+        self.latest: deque[Answered] = deque(maxlen=LATEST_MAX)
+        """The last of them, for whoever watches."""
         self.prices = PriceTable()
         """Replaced as a whole by whoever hears of a change."""
 
@@ -210,25 +215,26 @@ class Accountant:
         """Note that a request is over; return what all its attempts took."""
         tab = self._tabs.pop(ended.uid, None) or _Tab(0)
         call, first_event_s = ended.call, ended.first_event_s
-        self._append(
-            Answered(
-                ended.uid,
-                ended.at,
-                ended.request_id,
-                ended.caller_id,
-                ended.dialect,
-                _name(call.model) if call else None,
-                _name(call.asked_model) if call else None,
-                call is not None and call.stream,
-                ended.status,
-                _plain(ended.code),
-                tab.attempts,
-                tab.queue_s,
-                first_event_s,
-                ended.seconds,
-                None if first_event_s is None else first_event_s - tab.upstream_s,
-            )
+        record = Answered(
+            ended.uid,
+            ended.at,
+            ended.request_id,
+            ended.caller_id,
+            ended.dialect,
+            _name(call.model) if call else None,
+            _name(call.asked_model) if call else None,
+            call is not None and call.stream,
+            ended.status,
+            _plain(ended.code),
+            tab.attempts,
+            tab.queue_s,
+            first_event_s,
+            ended.seconds,
+            None if first_event_s is None else first_event_s - tab.upstream_s,
         )
+        self._append(record)
+        self.answers += 1
+        self.latest.append(record)
         self._mark(ended.at + ended.seconds)
         return Bill(tab.tokens, tab.cost_nusd)
 

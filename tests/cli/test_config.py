@@ -1,6 +1,6 @@
 """Tests of app.cli.config."""
 
-from app.cli.config import field_meanings
+from app.admin.meanings import field_meanings
 from app.settings import VARIABLES, Settings
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app.cli.config import field_meanings
+from app.admin.meanings import field_meanings
 from app.domain.runtime import RuntimeSettings
 from app.settings import Settings
 from app.store.store import Store

@@ -1,11 +1,14 @@
-"""Tests of app.cli.probing."""
+"""Tests of app.upstream.probing."""
 
 import pytest
 from msgspec import structs
 
-from app.cli.probing import Probe, ask_account, reach
 from app.domain.account import Account, AccountId, AccountKind, Credential, Secret
 from app.settings import Settings
+from app.upstream.probing import Probe, ask_account, reach
+from tests.cli import conftest
+
+upstream = conftest.upstream
 
 CODEX = Account(
     id=AccountId("a"),
