@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from app.dialects.chat_upstream.replies import Retold
 from app.domain.account import Account, AccountId, Secret
 from app.domain.call import Call, Dialect
 from app.domain.caller import Caller, KeyId
@@ -66,6 +67,10 @@ class UpstreamReply(Protocol):
     @property
     def messages(self) -> bool:
         """True if each piece that `read` returns is one event's data, not server-sent bytes."""
+
+    @property
+    def retold(self) -> Retold | None:
+        """Who tells the stream in Responses events, None if it is made of these already."""
 
     async def read(self) -> bytes | None:
         """Return the next piece of the body as it arrived, or None at its proper end.

@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from app.dialects.chat_upstream.decoder import RetoldDecoder
 from app.dialects.responses.encrypted import of_event
 from app.dialects.responses.events import Kind, classify, failure_of, receipt_of
 from app.domain.outcome import Abandoned, Broken, Outcome, Succeeded
@@ -266,8 +267,12 @@ class Reply:
         return shown_by(failed, kind=kind, model=model, now=self._clock.now())
 
 
-def _decoder(upstream: UpstreamReply, terms: Terms, *, live: bool) -> SseDecoder | MessageDecoder:
+def _decoder(
+    upstream: UpstreamReply, terms: Terms, *, live: bool
+) -> SseDecoder | MessageDecoder | RetoldDecoder:
     """Return what makes events of what this upstream sends, for this caller."""
+    if upstream.retold is not None:
+        return RetoldDecoder(upstream.retold, event_bytes_max=terms.event_bytes_max)
     if upstream.messages:
         return MessageDecoder(event_bytes_max=terms.event_bytes_max, framed=not live)
     return SseDecoder(event_bytes_max=terms.event_bytes_max)

@@ -62,6 +62,7 @@ class HttpReply:
     __slots__ = ("_ended", "_reader", "_request", "headers", "status")
 
     messages = False
+    retold = None
 
     def __init__(self, request: StreamRequest, response: Response) -> None:
         self._request = request

@@ -1,24 +1,29 @@
-"""A chat stream as it is read by those who know Responses only: the same reply, retold."""
+"""A chat stream with who retells it, so that those who know Responses only can read it."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from app.dialects.chat_upstream.replies import Retold
+from app.dialects.chat_upstream.replies import END, Retold
 from app.ports import UpstreamReply
-from app.wire.sse import SseDecoder
+from app.wire.sse import encode
+
+_LAST: Final = b"\n\n" + encode("", END)
 
 
 class RetoldReply:
-    """A reply whose events come out as Responses events; see `app.ports.UpstreamReply`."""
+    """A reply in chunks; see `app.ports.UpstreamReply`.
 
-    __slots__ = ("_decoder", "_ended", "_reply", "_retold")
+    The proper end of its body is a last piece, since an answer may be owed its end then.
+    """
+
+    __slots__ = ("_ended", "_reply", "retold")
 
     messages = False
 
     def __init__(self, reply: UpstreamReply, retold: Retold) -> None:
         self._reply = reply
-        self._retold = retold
-        self._decoder = SseDecoder()
         self._ended = False
+        self.retold = retold
 
     @property
     def status(self) -> int:
@@ -31,23 +36,12 @@ class RetoldReply:
         return self._reply.headers
 
     async def read(self) -> bytes | None:
-        """Return what the next pieces of the body are retold as, or None at its end."""
-        feed = self._retold.feed
-        while not self._ended:
-            piece = await self._reply.read()
-            if piece is None:
-                self._ended = True
-                last = self._decoder.finish()
-                told = (feed(last.data) if last else b"") + self._retold.finish()
-            else:
-                events = self._decoder.feed(piece)
-                if len(events) == 1:
-                    told = feed(events[0].data)
-                else:
-                    told = b"".join([feed(event.data) for event in events])
-            if told:
-                return told
-        return None
+        """Return the next piece of the body, or None at its end."""
+        piece = await self._reply.read()
+        if piece is None and not self._ended:
+            self._ended = True
+            return _LAST
+        return piece
 
     async def finish(self) -> None:
         """Let go after the last event."""

@@ -129,6 +129,10 @@ def _parse(block: bytes) -> SseEvent | None:
         # Exactly two lines in the usual order: what every Responses upstream sends.
         if at > 0 and block.count(b"\n") == 3 and b"\r" not in block:
             return SseEvent(str(block[7:at], "utf-8", "replace"), block[at + 7 : -2], block)
+    # One line without a name: what upstreams of Chat Completions send.
+    unnamed = block.startswith(b"data: ") and block.endswith(b"\n\n")
+    if unnamed and block.count(b"\n") == 2 and b"\r" not in block:
+        return SseEvent("", block[6:-2], block)
     name = ""
     data: list[bytes] = []
     for line in _LINE_END.split(block.removeprefix(_BOM)):

@@ -30,6 +30,8 @@ class Answer(Struct):
 class FakeReply:
     """Satisfies `app.ports.UpstreamReply`."""
 
+    retold = None
+
     def __init__(self, name: str, answer: Answer, log: list[str]) -> None:
         self._name = name
         self._steps = list(answer.steps)

@@ -43,7 +43,7 @@ async def sent(kind, *, status=b"", base_url="http://127.0.0.1:%d/v1", key="sk-1
         reply = await upstream.send(mine, call(body=BODY, **changes))
         pieces = []
         while (piece := await reply.read()) is not None:
-            pieces.append(piece)
+            pieces.append(reply.retold.feed(piece.strip()[6:]) if reply.retold else piece)
         await reply.finish()
     [request] = peer.requests
     return request, reply.status, b"".join(pieces)

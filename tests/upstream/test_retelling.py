@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.dialects.chat_upstream.decoder import RetoldDecoder
 from app.dialects.chat_upstream.replies import Retold, Teller
 from app.ports import UpstreamFailure
 from app.upstream.retelling import RetoldReply
@@ -20,12 +21,15 @@ def reply(*steps: bytes | Exception) -> tuple[RetoldReply, list[str]]:
 
 
 async def read(found: RetoldReply) -> bytes:
-    """Return all of a reply."""
+    """Return all of a reply as it is decoded."""
+    decoder = RetoldDecoder(found.retold, event_bytes_max=1 << 20)
     pieces = []
     while (piece := await found.read()) is not None:
-        assert piece
-        pieces.append(piece)
+        events = decoder.feed(piece)
+        assert decoder.taken == b"".join(event.raw for event in events)
+        pieces.append(decoder.taken)
     assert await found.read() is None
+    assert decoder.finish() is None
     return b"".join(pieces)
 
 

@@ -99,6 +99,10 @@ class Message:
         """Return the event that opens it."""
         return _added(self._pen, self.index, self._item(b"in_progress", b""))
 
+    def saying(self, kind: bytes) -> bool:
+        """Tell whether a piece of this kind goes on with the part that is open."""
+        return self._kind is kind and self._text is not None
+
     def say(self, kind: bytes, raw: bytes) -> bytes:
         """Say a piece of its text (`output_text`) or of its refusal (`refusal`)."""
         text = self._text

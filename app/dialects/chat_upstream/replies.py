@@ -31,8 +31,11 @@ from app.dialects.chat_upstream.chunks import (
     text_of,
 )
 from app.dialects.chat_upstream.output import REFUSAL, TEXT, Call, Called, Message, Pen, Thought
+from app.dialects.chat_upstream.pieces import Pieces
 
 DONE: Final = b"[DONE]"
+END: Final = b"[END]"
+"""Not the upstream's word but its reader's: the body has come to its proper end."""
 
 _CUT: Final = {"length": b"max_output_tokens", "content_filter": b"content_filter"}
 _NULL: Final = Raw(b"null")
@@ -63,7 +66,7 @@ class Retold:
 
     __slots__ = (
         "_begun", "_calls", "_ended", "_finish", "_items", "_latest", "_model", "_name", "_open",
-        "_pen", "_teller", "_tier", "_usage",
+        "_pen", "_pieces", "_teller", "_tier", "_usage",
     )  # fmt: skip
 
     def __init__(self, teller: Teller) -> None:
@@ -71,6 +74,7 @@ class Retold:
         self._name = teller.name.encode()
         self._model = msgspec.json.encode(teller.model)
         self._pen = Pen()
+        self._pieces = Pieces()
         self._open: Message | Thought | None = None
         self._calls: dict[int, tuple[str | None, Called]] = {}
         """The latest call of each index, with the id that the upstream gave it."""
@@ -89,6 +93,8 @@ class Retold:
             return b""
         if data == DONE:
             return self._complete() if self._begun else b""
+        if data == END:
+            return self.finish()
         chunk = chunk_of(data)
         if chunk is None:
             return b""
@@ -96,7 +102,20 @@ class Retold:
             return self._fail(data, chunk)
         begun = b"" if self._begun else self._begin()
         said = self._chunk(chunk)
+        if type(self._open) is Message:
+            self._pieces.learn(data, chunk)
         return begun + said if begun else said
+
+    def more_text(self, data: bytes) -> bytes:
+        """Return the event of one more piece of the text that is open; nothing if it is not that.
+
+        What is no such piece, or is one that needs a second look, is for `feed`.
+        """
+        message = self._open
+        if self._ended or type(message) is not Message or not message.saying(TEXT):
+            return b""
+        piece = self._pieces.find(data)
+        return message.say(TEXT, piece) if piece else b""
 
     def finish(self) -> bytes:
         """Return what is owed at the end of the body: the end, if the upstream had come to it."""

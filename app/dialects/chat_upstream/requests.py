@@ -55,6 +55,10 @@ def to_chat(body: bytes, tuning: bytes, *, model: str, platform: bool) -> ChatAs
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+    if platform:
+        # The platform pads its chunks otherwise, so that their sizes tell nothing to eavesdroppers;
+        # the gateway's own events do not, and padding would be thrown away.
+        chat["stream_options"]["include_obfuscation"] = False
     chat |= _tool_fields(asked, tools, lite=lite_tools is not None)
     chat |= _form(asked.get("text"), platform=platform)
     chat |= _effort(asked.get("reasoning"), platform=platform)

@@ -19,6 +19,7 @@ class SocketReply:
     __slots__ = ("_early", "_over", "_put_back", "_socket", "_turn", "headers")
 
     messages = True
+    retold = None
     status = 200
 
     def __init__(
@@ -62,6 +63,7 @@ class RefusalReply:
     __slots__ = ("_body", "headers", "status")
 
     messages = False
+    retold = None
 
     def __init__(self, refusal: Refusal) -> None:
         self.status = refusal.status
