@@ -13,7 +13,7 @@ from litestar.types import LifeSpanReceive, LifeSpanSend, Receive, Scope, Send
 
 from app.compose import build, gateway
 from app.errors import GatewayError
-from app.serving import hear_drain
+from app.serving import Ending, hear_drain, stop_worker
 from app.settings import Settings
 from app.telemetry import logs
 
@@ -41,7 +41,10 @@ class Application:
         listener = logs.start(level=settings.log_level, as_json=settings.log_format == "json")
         try:
             async with gateway(settings) as opened:
-                hear_drain(opened.drain)
+                ending = Ending(
+                    opened.sockets, drain_timeout_s=settings.drain_timeout_s, stop=stop_worker
+                )
+                hear_drain(opened.drain, ending)
                 self._app = build(opened)
                 _settle_memory()
                 await send({"type": "lifespan.startup.complete"})

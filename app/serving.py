@@ -5,6 +5,10 @@ connections are still answered; after the time that load balancers need to notic
 stops listening and waits for the running streams, up to the drain timeout. A second signal ends
 it within seconds.
 
+Granian waits for HTTP, but cuts WebSockets the moment it is told to stop, without a word. So the
+workers are told to end themselves, which each does once its WebSockets are closed: idle ones at the
+beginning of the drain, busy ones after their turn, all of them shortly before the drain's end.
+
 A worker that dies (killed, out of memory, ended by its watchdog) is replaced at once; the others go
 on. If the new one dies within 5.5 s as well, something is wrong that another start won't mend: the
 server drains the others and ends with status 1, and whoever supervises it has to look.
@@ -18,23 +22,30 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 
+from app.clock import SystemClock
 from app.settings import Settings
 
 DRAIN_SIGNAL: Final = signal.SIGUSR1
 """Tells a worker that it is draining. The workers import the gateway, this process never does.
 
 It is held back in a worker that has just begun, until that one can hear it: see `hear_drain`."""
+END_SIGNAL: Final = signal.SIGUSR2
+"""Tells a worker to end itself once its WebSockets are closed; again: to close them now."""
 ROUTING_DWELL_S: Final = 5.0
 """Between not being ready and not listening: load balancers look every few seconds."""
 HASTE_S: Final = 5
 """What a second signal leaves to running streams."""
+HASTE_STEP_S: Final = 0.5
+"""Signals that come close together may count as one, so haste is told again and again."""
+LAST_WORDS_S: Final = 2.0
+"""Of the drain timeout, what is left for closing the WebSockets that are still open."""
 BACKLOG: Final = 4_096
 CONNECTIONS_MAX: Final = 16_384
 HEADER_TIMEOUT_MS: Final = 60_000
@@ -62,7 +73,10 @@ class Server(MPServer):
             return
         self._tell_workers(DRAIN_SIGNAL)
         dwell_s = ROUTING_DWELL_S if signum == signal.SIGTERM else 0.0
-        threading.Timer(dwell_s, self._stop).start()
+        timer = threading.Timer(dwell_s, self._stop)
+        # After a second signal nothing waits for it.
+        timer.daemon = True
+        timer.start()
 
     def _respawn_workers(self, *args: Any, **kwargs: Any) -> None:
         """Replace workers that have died, unless all are about to end."""
@@ -72,6 +86,15 @@ class Server(MPServer):
     def _stop_workers(self) -> None:
         """End all workers; also those that were not told yet that they drain."""
         self._tell_workers(DRAIN_SIGNAL)
+        for worker in self.wrks:
+            worker.interrupt_by_parent = True
+        self._tell_workers(END_SIGNAL)
+        clock = SystemClock()
+        ends_at = clock.monotonic() + (self.workers_kill_timeout or 0)
+        for worker in self.wrks:
+            worker.inner.join(max(0.0, ends_at - clock.monotonic()))
+        # Whoever is still there has had all the time there is.
+        self.workers_kill_timeout = 1
         super()._stop_workers()  # type: ignore[no-untyped-call]  # Granian gives it no types
 
     def _stop(self) -> None:
@@ -80,7 +103,9 @@ class Server(MPServer):
 
     def _hurry(self) -> None:
         self._stop()
-        threading.Event().wait(HASTE_S)
+        for _ in range(int(HASTE_S / HASTE_STEP_S)):
+            self._tell_workers(END_SIGNAL)
+            threading.Event().wait(HASTE_STEP_S)
         self._tell_workers(signal.SIGKILL)
 
     def _tell_workers(self, signum: signal.Signals) -> None:
@@ -123,17 +148,71 @@ def serve(settings: Settings) -> int:
 
 
 def hold_drain() -> None:
-    """Hold the drain signal back in this process and in the workers that it will start.
+    """Hold the drain's signals back in this process and in the workers that it will start.
 
     A worker that were told to drain before it has a handler would die of it.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {DRAIN_SIGNAL})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {DRAIN_SIGNAL, END_SIGNAL})
 
 
-def hear_drain(drain: Callable[[], None]) -> None:
-    """Call `drain` in this worker's running loop when it is told to drain, or was told already."""
-    asyncio.get_running_loop().add_signal_handler(DRAIN_SIGNAL, drain)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {DRAIN_SIGNAL})
+def hear_drain(drain: Callable[[], None], end: Callable[[], None]) -> None:
+    """Call `drain` and `end` in this worker's running loop when it is told to, or was already."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(DRAIN_SIGNAL, drain)
+    loop.add_signal_handler(END_SIGNAL, end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {DRAIN_SIGNAL, END_SIGNAL})
+
+
+class Closing(Protocol):
+    """WebSockets that can be ended."""
+
+    def drain(self) -> None:
+        """End each of them between two turns."""
+
+    def hurry(self) -> None:
+        """End all of them now."""
+
+    def when_none(self, then: Callable[[], None]) -> None:
+        """Call `then` once there is none."""
+
+
+class Ending:
+    """Ends this worker once its WebSockets are closed; called again, it closes them at once."""
+
+    def __init__(
+        self, sockets: Closing, *, drain_timeout_s: float, stop: Callable[[], None]
+    ) -> None:
+        """Take what tells the server of this worker to stop."""
+        self._sockets = sockets
+        self._patience_s = max(drain_timeout_s - LAST_WORDS_S, drain_timeout_s / 2)
+        self._stop = stop
+        self._begun = False
+        self._stopped = False
+
+    def __call__(self) -> None:
+        """Take the signal."""
+        if self._begun:
+            self._hurry()
+            return
+        self._begun = True
+        self._sockets.drain()
+        asyncio.get_running_loop().call_later(self._patience_s, self._hurry)
+        self._sockets.when_none(self._stop_once)
+
+    def _hurry(self) -> None:
+        self._sockets.hurry()
+        # Whoever takes no byte takes no farewell either.
+        asyncio.get_running_loop().call_later(LAST_WORDS_S / 2, self._stop_once)
+
+    def _stop_once(self) -> None:
+        if not self._stopped:
+            self._stopped = True
+            self._stop()
+
+
+def stop_worker() -> None:
+    """Tell the server of this worker to stop: it lets HTTP streams end."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def raise_descriptor_limit() -> None:

@@ -1,5 +1,6 @@
 """The server drains before it stops, and hurries when told twice."""
 
+import asyncio
 import logging
 import os
 import resource
@@ -7,12 +8,21 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 from granian.server import MPServer
 
 from app import serving
-from app.serving import DRAIN_SIGNAL, Server, raise_descriptor_limit, serve
+from app.serving import (
+    DRAIN_SIGNAL,
+    END_SIGNAL,
+    Ending,
+    Server,
+    raise_descriptor_limit,
+    serve,
+    stop_worker,
+)
 from app.settings import Settings
 
 
@@ -26,6 +36,10 @@ class Inner:
     def is_alive(self) -> bool:
         """Tell whether it runs."""
         return self._alive
+
+    def join(self, timeout: float) -> None:
+        """Wait for nothing."""
+        assert timeout >= 0
 
 
 class Worker:
@@ -41,7 +55,8 @@ def told(monkeypatch):
     sent: list[tuple[int, int]] = []
     monkeypatch.setattr(serving.os, "kill", lambda pid, signum: sent.append((pid, signum)))
     monkeypatch.setattr(serving, "ROUTING_DWELL_S", 0.01)
-    monkeypatch.setattr(serving, "HASTE_S", 0.01)
+    monkeypatch.setattr(serving, "HASTE_S", 0.02)
+    monkeypatch.setattr(serving, "HASTE_STEP_S", 0.01)
     return sent
 
 
@@ -51,6 +66,7 @@ def server():
     made = Server.__new__(Server)
     made.wrks = [Worker(Inner(7)), Worker(Inner(8, alive=False)), Worker(Inner(None))]
     made.pid = os.getpid()
+    made.workers_kill_timeout = 600
     made.interrupt_signal = False
     made.main_loop_interrupt = threading.Event()
     return made
@@ -73,7 +89,7 @@ def test_the_second_signal_ends_what_still_runs(server, told):
     for thread in set(threading.enumerate()) - before:
         thread.join(5)
     assert server.main_loop_interrupt.wait(5)
-    assert (7, signal.SIGKILL) in told
+    assert told[-2:] == [(7, END_SIGNAL), (7, signal.SIGKILL)]
 
 
 @pytest.mark.parametrize("draining", [False, True])
@@ -94,7 +110,9 @@ def test_whoever_is_stopped_drains(server, told, monkeypatch):
     """Also when a worker crashes again and again, and nobody has sent a signal."""
     monkeypatch.setattr(MPServer, "_stop_workers", lambda _self: told.append("stopped"))
     server._stop_workers()
-    assert told == [(7, DRAIN_SIGNAL), "stopped"]
+    assert told == [(7, DRAIN_SIGNAL), (7, END_SIGNAL), "stopped"]
+    # Whoever is still there then is not waited for a second time.
+    assert server.workers_kill_timeout == 1
 
 
 def test_a_worker_that_has_just_begun_ends_at_a_signal(server, told, monkeypatch):
@@ -117,13 +135,15 @@ def test_a_drain_that_came_too_early_is_heard_all_the_same():
     """A worker that can't hear it yet does not die of it."""
     program = (
         "import asyncio, os, signal\n"
-        "from app.serving import DRAIN_SIGNAL, hear_drain, hold_drain\n"
+        "from app.serving import DRAIN_SIGNAL, END_SIGNAL, hear_drain, hold_drain\n"
         "hold_drain()\n"
         "async def main():\n"
         "    os.kill(os.getpid(), DRAIN_SIGNAL)\n"
-        "    told = asyncio.Event()\n"
-        "    hear_drain(told.set)\n"
+        "    os.kill(os.getpid(), END_SIGNAL)\n"
+        "    told, end = asyncio.Event(), asyncio.Event()\n"
+        "    hear_drain(told.set, end.set)\n"
         "    await told.wait()\n"
+        "    await end.wait()\n"
         "    told.clear()\n"
         "    os.kill(os.getpid(), DRAIN_SIGNAL)\n"
         "    await told.wait()\n"
@@ -131,6 +151,77 @@ def test_a_drain_that_came_too_early_is_heard_all_the_same():
     )
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+class Sockets:
+    """WebSockets that are ended when a test says so."""
+
+    def __init__(self, *, none: bool = False) -> None:
+        self.told: list[str] = []
+        self.none = none
+        self.then: Callable[[], None] | None = None
+
+    def drain(self) -> None:
+        """Note it."""
+        self.told.append("drain")
+
+    def hurry(self) -> None:
+        """Note it."""
+        self.told.append("hurry")
+
+    def when_none(self, then: Callable[[], None]) -> None:
+        """Keep it, or do it."""
+        self.then = then
+        if self.none:
+            then()
+
+
+@pytest.fixture
+def stops():
+    """How often the worker's server was told to stop."""
+    return []
+
+
+async def test_a_worker_without_websockets_stops_at_once(stops):
+    """As it did when there were none."""
+    sockets = Sockets(none=True)
+    Ending(sockets, drain_timeout_s=600.0, stop=lambda: stops.append(1))()
+    assert (sockets.told, stops) == (["drain"], [1])
+
+
+async def test_a_worker_stops_once_its_websockets_are_closed(stops):
+    """And only once, whatever else was to come."""
+    sockets = Sockets()
+    Ending(sockets, drain_timeout_s=600.0, stop=lambda: stops.append(1))()
+    assert stops == []
+    sockets.then()
+    sockets.then()
+    assert stops == [1]
+
+
+@pytest.mark.parametrize("haste", [False, True])
+async def test_websockets_are_hurried_before_the_end_or_when_told_again(stops, monkeypatch, haste):
+    """And those that can't be closed are not waited for."""
+    monkeypatch.setattr(serving, "LAST_WORDS_S", 0.01)
+    stopped = asyncio.Event()
+    sockets = Sockets()
+    ending = Ending(
+        sockets,
+        drain_timeout_s=600.0 if haste else 0.02,
+        stop=lambda: (stops.append(1), stopped.set()),
+    )
+    ending()
+    if haste:
+        ending()
+    async with asyncio.timeout(10):
+        await stopped.wait()
+    assert (sockets.told, stops) == (["drain", "hurry"], [1])
+
+
+def test_a_worker_tells_itself_to_stop(told):
+    """Its server hears what the main process would have said."""
+    stop_worker()
+    assert told == [(os.getpid(), signal.SIGTERM)]
 
 
 def test_the_server_is_given_every_limit(monkeypatch):

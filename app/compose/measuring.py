@@ -10,6 +10,7 @@ from app.telemetry.folder import Folder, this_program
 from app.telemetry.metrics import Gauges
 from app.telemetry.socket_gauges import SocketGauges
 from app.telemetry.usage_gauges import UsageGauges
+from app.telemetry.websockets import WebSocketGauges
 
 FOLDER: Final = "run/metrics"
 """Below the data directory."""
@@ -48,6 +49,7 @@ def exposition(opened: Gateway, folder: Folder | None) -> Exposition:
         opened.metrics,
         gauges,
         SocketGauges(opened.codex.sockets, fallbacks=opened.codex.fallbacks),
+        WebSocketGauges(states=opened.sockets.states, traffic=opened.sockets.traffic),
         opened.account_counts,
         usage,
         own=(accounts,),

@@ -45,6 +45,7 @@ GAUGES: Final[Mapping[str, Rule]] = {
     "codex2api_streams_in_flight": Rule.SUM,
     "codex2api_upstream_connections": Rule.SUM,
     "codex2api_websocket_pool": Rule.SUM,
+    "codex2api_websockets": Rule.SUM,
     "process_max_fds": Rule.SUM,
     "process_open_fds": Rule.SUM,
     "process_resident_memory_bytes": Rule.SUM,

@@ -28,6 +28,7 @@ from loadtests.bench import (
     report,
     requests,
     start,
+    websocket,
 )
 from loadtests.bench.figures import Book, ProgramName, Run, UpstreamKind
 from loadtests.bench.processes import ProgramFailed, allow_many_files, cores, end_in_order
@@ -35,7 +36,8 @@ from loadtests.bench.rig import QUICK, Plan, Rig, rigged
 from loadtests.bench.targets import judged
 
 SCENARIOS: Final[dict[str, Callable[[Rig], Awaitable[None]]]] = {
-    module.NAME: module.run for module in (requests, events, latency, held, start, aborts)
+    module.NAME: module.run
+    for module in (requests, events, latency, held, websocket, start, aborts)
 }
 ALONE: Final[dict[str, Callable[[Book, Plan], None]]] = {pool.NAME: pool.run}
 """These start no programs and send nothing."""

@@ -14,7 +14,7 @@ import msgspec
 
 UpstreamKind = Literal["plain", "tls"]
 ProgramName = Literal["gateway", "nginx", "direct"]
-Work = Literal["responses", "chat", "forward", "none"]
+Work = Literal["responses", "chat", "websocket", "forward", "none"]
 
 
 class Key(msgspec.Struct, frozen=True):

@@ -1,7 +1,8 @@
 """One HTTP/1.1 reply at a time, from the bytes of a connection to the bytes of its body.
 
 The loader counts what arrives, so this has one fast path: a read that is exactly one chunk. A
-chunk that is torn waits for its rest. It trusts its peer and knows no trailers.
+chunk that is torn waits for its rest. It trusts its peer and knows no trailers. `FrameReader` does
+the same for a WebSocket: from its bytes to those of its messages.
 """
 
 import re
@@ -9,6 +10,8 @@ from typing import Final
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
+TEXT: Final = 1
+CLOSE: Final = 8
 
 
 class ReplyReader:
@@ -69,3 +72,48 @@ class ReplyReader:
             at = end + size + 4
         self._buffer = data[at:]
         return b"".join(pieces)
+
+
+class FrameReader:
+    """Reads what a server sends on a WebSocket: unmasked frames, none of them in fragments."""
+
+    __slots__ = ("_buffer", "closed")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self.closed = False
+        """The server has said that it closes."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what was read; return the messages that it completes, a line each."""
+        if self._buffer:
+            data = self._buffer + data
+        pieces = []
+        at, end = 0, len(data)
+        while end - at >= 2:
+            size, start = data[at + 1] & 0x7F, at + 2
+            if size >= 126:
+                start += 2 if size == 126 else 8
+                size = int.from_bytes(data[at + 2 : start], "big")
+            if end < start + size:
+                break
+            opcode = data[at] & 0x0F
+            if opcode == TEXT:
+                pieces.append(data[start : start + size])
+            elif opcode == CLOSE:
+                self.closed = True
+            at = start + size
+        self._buffer = data[at:]
+        return b"\n".join(pieces)
+
+
+def text_frame(payload: bytes) -> bytes:
+    """Return a client's frame with one message; the mask is zero, which changes nothing."""
+    size = len(payload)
+    if size < 126:
+        head = bytes((0x80 | TEXT, 0x80 | size))
+    elif size < 1 << 16:
+        head = bytes((0x80 | TEXT, 0x80 | 126)) + size.to_bytes(2, "big")
+    else:
+        head = bytes((0x80 | TEXT, 0x80 | 127)) + size.to_bytes(8, "big")
+    return head + bytes(4) + payload

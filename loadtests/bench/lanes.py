@@ -12,7 +12,9 @@ import msgspec
 import orjson
 
 from loadtests.bench.figures import Key, ProgramName, UpstreamKind, Work
+from loadtests.bench.framing import text_frame
 from loadtests.bench.gateway import KEY, Gateway
+from loadtests.bench.nginx import SOCKETS
 from loadtests.bench.processes import Program
 from loadtests.bench.upstream import Upstream
 
@@ -78,6 +80,36 @@ def forwarded(program: ProgramName, port: int, upstream: Upstream, process: Prog
         for account in upstream.accounts()
     )
     return Lane(program, "forward", upstream.kind, port, requests, requests, process)
+
+
+def sockets_through_gateway(gateway: Gateway, kind: UpstreamKind) -> Lane:
+    """The gateway's lane over WebSocket: one turn a connection."""
+    upgrade = _upgrade("/v1/responses", {"authorization": f"Bearer {KEY}"})
+    turn = {"type": "response.create", "model": MODEL, "input": _INPUT}
+    request = upgrade + text_frame(orjson.dumps(turn))
+    return Lane("gateway", "websocket", kind, gateway.port, (request,), (), gateway.program)
+
+
+def sockets_forwarded(port: int, upstream: Upstream, process: Program | None) -> Lane:
+    """The lane of nginx over WebSocket: what the gateway would send upstream."""
+    turn = {"type": "response.create", **orjson.loads(_UPSTREAM_BODY)}
+    message = text_frame(orjson.dumps(turn))
+    requests = tuple(
+        _upgrade(
+            f"{SOCKETS}/backend-api/codex/responses",
+            {**_account_headers(account), "openai-beta": "responses_websockets=2026-02-06"},
+        )
+        + message
+        for account in upstream.accounts()
+    )
+    return Lane("nginx", "forward", upstream.kind, port, requests, (), process)
+
+
+def _upgrade(path: str, headers: dict[str, str]) -> bytes:
+    lines = [f"GET {path} HTTP/1.1", "host: bench", "connection: Upgrade", "upgrade: websocket"]
+    lines += ["sec-websocket-version: 13", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
 def _account_headers(account: dict[str, str]) -> dict[str, str]:

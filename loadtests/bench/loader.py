@@ -12,10 +12,12 @@ import time
 from collections import Counter
 from typing import Final
 
-from loadtests.bench.framing import ReplyReader
+from loadtests.bench.framing import FrameReader, ReplyReader
 from loadtests.bench.lanes import Lane
 
 HOST: Final = "127.0.0.1"
+HANDSHAKE_END: Final = b"\r\n\r\n"
+SWITCHED: Final = 101
 _STAMP: Final = re.compile(rb'"(?:delta|content)":"t=(\d+) ')
 _SEQUENCE: Final = re.compile(rb'"sequence_number":(\d+)')
 _ENDS: Final = (b'"type":"response.completed"', b"data: [DONE]")
@@ -103,6 +105,10 @@ class StreamCaller(asyncio.Protocol):
             self._fault = self._fault or f"cut off ({type(exc).__name__})"
             self._finish()
 
+    @property
+    def _status(self) -> int:
+        return self._reader.status
+
     def abort(self) -> None:
         """Hang up without another word."""
         if self._transport is not None:
@@ -114,6 +120,10 @@ class StreamCaller(asyncio.Protocol):
             whole = body.rfind(b"\n\n") + 2
             self._rest = body[whole:] if whole > 1 else body
             body = body[:whole] if whole > 1 else b""
+        self._count(body, now)
+
+    def _count(self, body: bytes, now: int) -> None:
+        """Count whole events."""
         stamps = _STAMP.findall(body)
         for number in _SEQUENCE.findall(body):
             self._sequence += 1
@@ -138,7 +148,7 @@ class StreamCaller(asyncio.Protocol):
 
     def _finish(self) -> None:
         self._over = True
-        status = self._reader.status
+        status = self._status
         if status != 200:
             self._fault = f"status {status}" if status else self._fault
         elif self._fault is None and not self._terminal:
@@ -149,8 +159,50 @@ class StreamCaller(asyncio.Protocol):
         self.abort()
 
 
+class SocketCaller(StreamCaller):
+    """One turn on a WebSocket of its own, read to its end; `request` is handshake and message."""
+
+    def __init__(self, request: bytes, tally: Tally, due_ns: int) -> None:
+        handshake, _, self._message = request.partition(HANDSHAKE_END)
+        super().__init__(handshake + HANDSHAKE_END, tally, due_ns)
+        self._frames = FrameReader()
+        self._upgraded = 0
+
+    @property
+    def _status(self) -> int:
+        return 200 if self._upgraded == SWITCHED else self._upgraded
+
+    def data_received(self, data: bytes) -> None:
+        """Count what has arrived."""
+        now = time.monotonic_ns()
+        self._tally.reads += 1
+        if not self._upgraded:
+            self._rest += data
+            head, found, data = self._rest.partition(HANDSHAKE_END)
+            if not found:
+                return
+            self._rest = b""
+            self._upgraded = int(head[9:12])
+            if self._upgraded != SWITCHED or self._transport is None:
+                self._finish()
+                return
+            self._transport.write(self._message)  # type: ignore[attr-defined]  # uvloop's transports are only alike
+        body = self._frames.feed(data)
+        if body:
+            self._count(body, now)
+        if self._frames.closed and not self._over:
+            self._fault = self._fault or "closed"
+        if not self._over and (self._terminal or self._frames.closed):
+            self._finish()
+
+
 async def open_streams(
-    lane: Lane, tally: Tally, *, count: int, over_s: float
+    lane: Lane,
+    tally: Tally,
+    *,
+    count: int,
+    over_s: float,
+    kind: type[StreamCaller] = StreamCaller,
 ) -> list[StreamCaller]:
     """Begin that many streams, evenly over a time. Returns when all are connected."""
     requests = lane.stream_requests()
@@ -161,7 +213,7 @@ async def open_streams(
             due = begin + number * over_s / count
             if (wait_s := due - time.monotonic()) > 0:
                 await asyncio.sleep(wait_s)
-            caller = StreamCaller(next(requests), tally, int(due * 1e9))
+            caller = kind(next(requests), tally, int(due * 1e9))
             callers.append(caller)
             tasks.create_task(connect(lane.port, caller, tally))
     return callers

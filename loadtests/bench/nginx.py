@@ -17,6 +17,8 @@ from loadtests.bench.processes import Program, free_port
 from loadtests.bench.upstream import Upstream
 
 CONNECTIONS_MAX: Final = 16_384
+SOCKETS: Final = "/websocket"
+"""Below it, WebSockets are passed on."""
 _CONFIGURATION: Final = """\
 daemon off;
 worker_processes 1;
@@ -47,6 +49,14 @@ http {{
             proxy_pass {scheme}://simulator;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
+            proxy_buffering off;
+            proxy_read_timeout 600s;
+{tls}        }}
+        location {sockets}/ {{
+            proxy_pass {scheme}://simulator/;
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection "upgrade";
             proxy_buffering off;
             proxy_read_timeout 600s;
 {tls}        }}
@@ -85,6 +95,7 @@ def configuration(upstream: Upstream, folder: Path, port: int) -> str:
         connections=CONNECTIONS_MAX,
         folder=folder,
         port=port,
+        sockets=SOCKETS,
         scheme="https" if upstream.authority else "http",
         tls=tls,
         upstream_port=upstream.port,

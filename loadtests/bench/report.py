@@ -53,6 +53,15 @@ _COLUMNS: Final[dict[str, Sequence[Column]]] = {
         ("MiB before", "rss_before_bytes", 1 / MIB, 1),
         ("MiB with them", "rss_with_bytes", 1 / MIB, 1),
     ),
+    "websocket": (
+        ("CPU us a message", "cpu_us", 1, 1),
+        ("messages/s", "events_per_s", 1, 0),
+        ("its core %", "share", 100, 0),
+        ("load core %", "load_share", 100, 0),
+        ("held open", "streams", 1, 0),
+        ("whole at the end", "whole_at_end", 1, 0),
+        ("bytes each", "stream_bytes", 1, 0),
+    ),
     "start": (
         ("ready after s", "ready_s", 1, 2),
         ("MiB at rest", "rss_bytes", 1 / MIB, 1),

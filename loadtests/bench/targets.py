@@ -67,6 +67,7 @@ TARGETS: Final = (
     _times_nginx("p99 delay of an event passed through, TLS", "latency", "tls", "responses", 3.0),
     _times_nginx("p99 delay of an event passed through, plain", "latency", "plain", "responses", 3),
     _times_nginx("p99 delay of an event translated to chat, TLS", "latency", "tls", "chat", 3.0),
+    _times_nginx("CPU of a message on a WebSocket, plain", "websocket", "plain", "websocket", 3.5),
     Target(
         "start to ready", Key("start", "plain", "gateway", "responses", "ready_s"), 3.0,
         ratio=False, unit="s",

@@ -161,7 +161,11 @@ class Simulator(Program):
     def records(self) -> list[dict[str, Any]]:
         """The calls of models that are over, since the mark."""
         records = self.see("ledger")[self._records :]
-        return [record for record in records if record["path"].endswith("/responses")]
+        return [
+            record
+            for record in records
+            if record["path"].endswith("/responses") and not _is_socket(record)
+        ]
 
     def quiet(self) -> None:
         """Wait until every request is over and written down."""
@@ -175,6 +179,11 @@ class Simulator(Program):
         )
         assert len(found) == count, found
         return found
+
+
+def _is_socket(record: dict[str, Any]) -> bool:
+    """Tell whether a record is that of a whole WebSocket: those of its turns have a number more."""
+    return record["transport"] == "ws" and "." not in record["id"]
 
 
 class Gateway(Program):

@@ -35,6 +35,7 @@ wire_api = "responses"
 env_key = "GATEWAY_KEY"
 request_max_retries = 1
 stream_max_retries = 0
+supports_websockets = {websockets}
 
 [analytics]
 enabled = false
@@ -45,10 +46,22 @@ class Codex:
     """`codex exec` with a home and a working folder of its own."""
 
     def __init__(
-        self, home: Path, gateway: Gateway, base: str, *, name: str = OTHER, model: str = MODEL
+        self,
+        home: Path,
+        gateway: Gateway,
+        base: str,
+        *,
+        name: str = OTHER,
+        model: str = MODEL,
+        websockets: bool = False,
     ) -> None:
         self._home = home
-        config = CONFIG.format(model=model, base_url=gateway.url + base, name=name)
+        config = CONFIG.format(
+            model=model,
+            base_url=gateway.url + base,
+            name=name,
+            websockets=str(websockets).lower(),
+        )
         (home / "config.toml").write_text(config)
         (home / "work").mkdir()
 
@@ -75,10 +88,22 @@ class Codex:
 
 
 @pytest.fixture(params=["/v1", "/backend-api/codex"])
-def codex(request, tmp_path, gateway) -> Codex:
-    """The CLI, configured for one of the two addresses."""
+def base(request) -> str:
+    """One of the two addresses."""
     installed()
-    return Codex(tmp_path, gateway, request.param)
+    return request.param
+
+
+@pytest.fixture
+def codex(base, tmp_path, gateway) -> Codex:
+    """The CLI, configured for HTTP."""
+    return Codex(tmp_path, gateway, base)
+
+
+@pytest.fixture
+def talking(base, tmp_path, gateway) -> Codex:
+    """The CLI, configured for WebSockets."""
+    return Codex(tmp_path, gateway, base, websockets=True)
 
 
 def _items(events: list[dict], kind: str) -> list[dict]:
@@ -147,3 +172,44 @@ def test_a_session_goes_on_after_its_compaction(
     rollout = "".join(file.read_text() for file in tmp_path.rglob("rollout-*.jsonl"))
     assert "compacted" in rollout
     assert ('"type":"compaction"' in rollout) == (name == OPENAI)
+
+
+def _count(gateway: Gateway, name: str) -> float:
+    return gateway.metrics()[f"codex2api_websocket{name}"]
+
+
+def test_a_session_over_websockets_is_worked_to_its_end(talking, gateway, simulator) -> None:
+    """One connection, a warm-up, and two turns with a command between them."""
+    opened = _count(gateway, '_connects_total{result="opened"}')
+    asked = _count(gateway, '_messages_total{direction="in"}')
+    status, events = talking.work(prompt("Please run the greeting."))
+    assert (status, events[-1]["type"]) == (0, "turn.completed"), events
+    assert not [event for event in events if event["type"] == "error"], events
+    [command] = _items(events, "command_execution")
+    assert (command["exit_code"], command["aggregated_output"]) == (0, f"{GREETING}\n")
+    [answer] = _items(events, "agent_message")
+    assert GREETING in answer["text"]
+    turns = simulator.wait_for_records(2)
+    assert [(turn["status"], turn["terminal"]) for turn in turns] == [(200, "completed")] * 2
+    assert len({turn["account"] for turn in turns}) == 1
+    assert _count(gateway, '_connects_total{result="opened"}') == opened + 1
+    # The warm-up is answered here, so the upstream has heard two of the three.
+    assert _count(gateway, '_messages_total{direction="in"}') == asked + 3
+    assert simulator.violations == []
+
+
+def test_a_limited_account_is_not_noticed_over_websockets(talking, simulator) -> None:
+    """The CLI hears of nothing but the answer."""
+    status, events = talking.work(prompt("echo: all is well", attempts=[LIMITED, {}]))
+    assert (status, events[-1]["type"]) == (0, "turn.completed"), events
+    assert not [event for event in events if event["type"] == "error"]
+    assert "all is well" in _items(events, "agent_message")[0]["text"]
+    assert [turn["status"] for turn in simulator.wait_for_records(2)] == [429, 200]
+
+
+def test_a_wrong_key_is_told_over_websockets_too(talking, simulator) -> None:
+    """Before the upgrade."""
+    status, events = talking.work(prompt("Please run the greeting."), key="sk-wrong")
+    assert (status, events[-1]["type"]) == (1, "turn.failed"), events
+    assert "Incorrect API key provided" in events[-1]["error"]["message"]
+    assert simulator.records == []

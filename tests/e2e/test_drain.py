@@ -4,12 +4,15 @@ A load balancer sees `/ready`, a caller with a running stream sees nothing, a ne
 ask elsewhere.
 """
 
+import asyncio
 import signal
 import threading
 
 import httpx
 import pytest
+import websockets
 
+from tests.e2e import talking
 from tests.e2e.asking import Heard, chat, prompt, question
 from tests.e2e.programs import API_KEY, Gateway, Pair, until
 
@@ -126,3 +129,42 @@ def _release(pair: Pair, listener: Listener) -> None:
         return not listener.is_alive()
 
     until(over, "the stream is over")
+
+
+async def test_websockets_are_closed_between_turns(start) -> None:
+    """An idle one at once, a busy one after its turn; both may come back elsewhere. Nobody new."""
+    pair: Pair = start(CODEX_DRAIN_TIMEOUT="30")
+    gateway = pair.gateway
+    async with talking.connect(gateway) as idle, talking.connect(gateway) as busy:
+        await busy.send(talking.create(prompt(deltas=40, events_per_s=20)))
+        await asyncio.wait_for(busy.recv(), talking.PATIENCE_S)
+        gateway.signal(signal.SIGTERM)
+        assert await talking.closed(idle) == (1012, [])
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await talking.connect(gateway)
+        assert refused.value.response.status_code == 503
+        assert b"server_draining" in refused.value.response.body
+        code, events = await talking.closed(busy)
+        assert (code, events[-1]["type"]) == (1012, "response.completed")
+    assert await asyncio.to_thread(gateway.wait) == 0
+    [record] = pair.simulator.wait_for_records(1)
+    assert record["terminal"] == "completed"
+
+
+@pytest.mark.parametrize("insisting", [False, True])
+async def test_a_turn_that_outlasts_the_drain_is_told_so(start, insisting) -> None:
+    """At the end of the time, or when the operator insists: an error, and a close."""
+    pair: Pair = start(CODEX_DRAIN_TIMEOUT="600" if insisting else "4")
+    gateway = pair.gateway
+    async with talking.connect(gateway) as busy:
+        await busy.send(talking.create(prompt(**ENDLESS)))
+        await asyncio.wait_for(busy.recv(), talking.PATIENCE_S)
+        gateway.signal(signal.SIGINT)
+        if insisting:
+            until(lambda: _not_ready(gateway), "the gateway is not ready any more")
+            gateway.signal(signal.SIGINT)
+        code, events = await talking.closed(busy)
+        assert (code, events[-1]["error"]["code"]) == (1012, "server_draining")
+    assert await asyncio.to_thread(gateway.wait) == 0
+    [record] = pair.simulator.wait_for_records(1)
+    assert record["client_disconnected"]

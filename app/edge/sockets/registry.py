@@ -5,7 +5,7 @@ before that: see `app.serving`.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from app.domain.traffic import Traffic
@@ -36,8 +36,7 @@ class Sockets:
     def __init__(self, *, connections_max: int) -> None:
         self._connections_max = connections_max
         self._live: dict[Connected, None] = {}
-        self._none = asyncio.Event()
-        self._none.set()
+        self._then: Callable[[], None] | None = None
         self._draining = False
         self.traffic = Traffic()
 
@@ -59,7 +58,6 @@ class Sockets:
     def enter(self, connection: Connected) -> None:
         """Count a connection in; it is to `leave`."""
         self._live[connection] = None
-        self._none.clear()
         self.traffic.opened += 1
         if self._draining:
             connection.drain()
@@ -67,8 +65,8 @@ class Sockets:
     def leave(self, connection: Connected) -> None:
         """Count a connection out."""
         del self._live[connection]
-        if not self._live:
-            self._none.set()
+        if not self._live and self._then is not None:
+            self._then()
 
     def states(self) -> dict[str, int]:
         """Return how many connections are in each state."""
@@ -88,9 +86,11 @@ class Sockets:
         self._draining = True
         self._each(list(self._live), hurried=True)
 
-    async def gone(self) -> None:
-        """Return once there is no connection."""
-        await self._none.wait()
+    def when_none(self, then: Callable[[], None]) -> None:
+        """Call `then` once there is no connection."""
+        self._then = then
+        if not self._live:
+            then()
 
     def _each(self, connections: Sequence[Connected], *, hurried: bool) -> None:
         for connection in connections[:SLICE]:

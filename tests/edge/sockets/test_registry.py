@@ -69,11 +69,11 @@ async def test_a_drain_ends_idle_ones_and_lets_nobody_in() -> None:
     assert len(sockets) == 1
     assert [each.told for each in idle[:-1]] == [["drain"]] * (2 * SLICE - 1)
     assert idle[-1].told == ["hurry"]
-    gone = asyncio.create_task(sockets.gone())
-    await asyncio.sleep(0)
-    assert not gone.done()
+    gone: list[bool] = []
+    sockets.when_none(lambda: gone.append(True))
+    assert not gone
     sockets.hurry()
-    await gone
+    assert gone == [True]
     assert busy.told == ["drain", "hurry"]
 
 
@@ -83,3 +83,6 @@ async def test_one_that_comes_late_is_drained_as_it_comes() -> None:
     sockets.drain()
     assert Connection(sockets).told == ["drain"]
     assert len(sockets) == 0
+    gone: list[bool] = []
+    sockets.when_none(lambda: gone.append(True))
+    assert gone == [True]
