@@ -6,10 +6,11 @@ A request is sent a second time in one case only: a socket that had been used be
 of a reply, so that what failed was the socket and not the call.
 
 What is closed properly takes a moment and is done by tasks of the pool's own group; they end with
-it. Every minute those that are idle, old or silent go, a few at a time.
+it. Twice a minute those that are idle, old or silent go, a few at a time.
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from random import Random
@@ -31,7 +32,10 @@ from app.upstream.sockets.reply import RefusalReply, SocketReply
 from app.upstream.sockets.socket import Socket, Traffic, Turn
 from app.upstream.sockets.stock import Stock
 
-SWEEP_EVERY_S: Final = 2 * PING_EVERY_S
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = PING_EVERY_S
+"""Pings need it this often; for those that are idle, old or silent once a minute would do."""
 SLICE: Final = 64
 """Sockets looked at between two turns of the loop."""
 EARLY_MAX: Final = 16
@@ -160,7 +164,7 @@ class SocketPool:
     async def run(self) -> None:
         """Look after the sockets, until cancelled."""
         while True:
-            await asyncio.sleep(PING_EVERY_S)
+            await asyncio.sleep(LOOK_EVERY_S)
             await self.look()
 
     async def look(self) -> None:
@@ -308,6 +312,9 @@ class SocketPool:
     async def _close(self, socket: Socket) -> None:
         try:
             await socket.connection.close()
+        except Exception:
+            # The pool's group would end the gateway for it.
+            logger.exception("a socket could not be closed properly")
         finally:
             self._closing -= 1
             socket.connection.abort()

@@ -12,7 +12,7 @@ from app.domain.caller import KeyId
 from app.ports import UpstreamFailure
 from app.upstream.sockets.connection import Rejected, Target
 from app.upstream.sockets.life import AGE_S_MAX, IDLE_S
-from app.upstream.sockets.pool import SWEEP_EVERY_S, Bounds, NoSocket, SocketPool
+from app.upstream.sockets.pool import LOOK_EVERY_S, Bounds, NoSocket, SocketPool
 from tests.fakes.accounts import account, call
 from tests.fakes.connection import FakeConnection, completed, created, delta, event
 from tests.fakes.virtual import LoopClock
@@ -135,7 +135,7 @@ async def day(backend: Backend) -> tuple[SocketPool, list[int]]:
                 await asyncio.sleep(HOUR_S)
                 entries.append(pool.entries)
                 pool.keep({AccountId(a): int(loop.time() // (6 * HOUR_S)) for a in ACCOUNTS})
-        await asyncio.sleep(IDLE_S + 2 * SWEEP_EVERY_S)
+        await asyncio.sleep(IDLE_S + 2 * LOOK_EVERY_S)
         assert pool.states() == {"idle": 0, "busy": 0}
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)

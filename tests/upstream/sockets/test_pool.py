@@ -319,3 +319,21 @@ async def test_a_reply_that_does_not_begin_with_its_beginning_is_not_believed():
         assert b"somebody" not in b"".join(said)
         assert first.log == ["abort"]
         assert scene.pool.cleanups == {"stray": 1}
+
+
+@virtual
+async def test_a_connection_that_can_not_be_closed_ends_nothing_else():
+    """It is cut instead, and the pool goes on."""
+
+    async def close() -> None:
+        raise RuntimeError("no")
+
+    scene = Scene()
+    async with scene.pool:
+        await scene.turn()
+        scene.backend.connections[0].close = close
+        scene.pool.keep({})
+        await asyncio.sleep(1)
+        assert scene.backend.connections[0].log == ["abort"]
+        assert scene.pool.connections() == {"dialling": 0, "open": 0, "closing": 0}
+        await scene.turn()
