@@ -18,6 +18,7 @@ from app.clock import SystemClock
 from app.environment import SettingsError
 from app.errors import StateError
 from app.settings import Driver, Settings
+from app.shared import inspection as redis
 from app.store.inspection import inspect
 from app.store.store import database_name
 from app.upstream.probing import Probe, reach
@@ -75,6 +76,7 @@ async def _examine(settings: Settings, *, offline: bool) -> list[Check]:
         _descriptors(settings),
         _data_dir(settings),
         *await _database(settings),
+        *await _redis(settings),
         _port(settings),
     ]
     if not offline:
@@ -159,6 +161,16 @@ async def _database(settings: Settings) -> list[Check]:
         ]
     fine = f"{name} has {found.accounts} accounts, and the key opens them"
     return [Check("database", Verdict.OK, fine)]
+
+
+async def _redis(settings: Settings) -> list[Check]:
+    if settings.cache_driver is not Driver.REDIS:
+        return []
+    found = await redis.inspect(settings)
+    if not found.trouble:
+        fine = f"{found.place} answers, version {found.version}"
+        return [Check("redis", Verdict.OK, fine)]
+    return [Check("redis", Verdict.FAIL, f"{found.place}: {found.trouble}", found.remedy)]
 
 
 def _port(settings: Settings) -> Check:

@@ -42,6 +42,7 @@ from app.shared.breaker import Breaker
 from app.shared.client import STEP_S
 from app.shared.codec import Announcement, Whisper, announcement, encoded, page, presence, whisper
 from app.shared.image import Image
+from app.shared.inspection import trouble
 from app.shared.peers import RETIRED, Peers
 from app.shared.shares import GAP_S, GONE_S, GRACE_S, LOST_S
 
@@ -323,7 +324,10 @@ class RedisShared:
             self.failures += 1
             reason = f"{type(error).__name__}: {error}".rstrip(": ")
             if self._breaker.failed(self._clock.monotonic()):
-                _log.warning("redis_away reason=%s; going on with what is known", reason)
+                found, remedy = trouble(error)
+                _log.warning(
+                    "redis_away: %s. Serving goes on with what is known. %s", found, remedy
+                )
             raise SharedUnavailable(reason) from None
         if self._breaker.succeeded():
             _log.info("redis_back")

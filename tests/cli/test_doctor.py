@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
+import redis
 
 from app.cli import doctor
 from app.cli.doctor import Verdict
@@ -56,6 +57,25 @@ def test_a_postgres_is_examined_in_place_of_a_file(run, answer, env, postgres_ur
     assert f"database: {place} has 1 accounts, and the key opens them" in result.stdout
     assert "hidden" not in result.stdout
     assert not Path(env["CODEX_DATA_DIR"]).exists()
+
+
+def test_a_redis_is_examined_where_there_is_to_be_one(run, answer, env, redis_server) -> None:
+    """Its version is told; the password is not, whatever is wrong."""
+    assert "redis" not in verdicts(answer(*OFFLINE))
+    env |= {"CACHE_DRIVER": "redis", "REDIS_ADDR": f"127.0.0.1:{redis_server.port}"}
+    assert f"ok    redis: 127.0.0.1:{redis_server.port}/0 answers, version" in run(*OFFLINE).stdout
+    with redis.Redis(port=redis_server.port) as server:
+        server.config_set("requirepass", "right")
+        try:
+            env |= {"REDIS_PASSWORD": "hidden"}
+            result = run(*OFFLINE)
+        finally:
+            with redis.Redis(port=redis_server.port, password="right") as owner:
+                owner.config_set("requirepass", "")
+    assert result.exit_code == 1
+    assert "it refuses the user or the password" in result.stdout
+    assert "REDIS_PASSWORD" in result.stdout
+    assert "hidden" not in result.stdout
 
 
 def test_a_postgres_that_is_away_fails(run, env) -> None:
