@@ -24,7 +24,7 @@ TIDY := tests/test_tidy.py tests/test_deployment.py
 XDIST := -n auto --dist loadfile
 
 .PHONY: help setup demo run test test-all check fix check-fast golden bench bench-report load profile \
-	mutation runway isolation churn db-bench crashes outages changelog lock k8s check-deploy \
+	mutation runway isolation churn db-bench crashes outages shares changelog lock k8s check-deploy \
 	image-replay docs reference ui hooks clean
 
 help:  ## list these words
@@ -108,7 +108,7 @@ db-bench: $(STAMP)  ## the dashboard's queries on ten million requests in Postgr
 crashes: $(STAMP)  ## kill -9 a hundred times under load, audit the books; ARGS="--kills 10 --seed 7"
 	@$(BIN)/python -m loadtests.crashes $(ARGS)
 
-outages: $(STAMP)  ## ten minutes without Postgres, under load; ARGS="postgres --minutes 1"
+outages: $(STAMP)  ## ten minutes without Postgres, under load; ARGS="redis", ARGS="postgres --minutes 1"
 	@$(BIN)/python -m loadtests.outages $(or $(ARGS),postgres)
 
 isolation: $(STAMP)  ## 100,000 turns on shared sockets, with faults: nobody hears another's words
@@ -123,6 +123,9 @@ load: $(STAMP)  ## a load scenario: make load S=steady
 profile: $(STAMP)  ## flame graph of a worker under load: make profile S=steady
 	@mkdir -p build
 	@$(BIN)/python -m loadtests.run $(S) --profile build/profile.svg $(ARGS)
+
+shares: $(STAMP)  ## three processes share accounts under a skewed load, one is killed; ARGS="--seconds 8"
+	@$(BIN)/python -m loadtests.shares $(ARGS)
 
 changelog: $(STAMP)  ## show what changelog.d/ adds up to; V=0.2.0 writes it into CHANGELOG.md
 	@if [ -n "$(V)" ]; then $(BIN)/towncrier build --yes --version $(V); \

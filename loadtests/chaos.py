@@ -16,7 +16,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 PIECE_BYTES_MAX: Final = 65_536
 PIECES_MAX: Final = 1_000
@@ -36,7 +36,7 @@ class Chaos:
         """How many were made so far."""
         self._target = target
         self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def calm(self) -> None:
         """Make no more trouble."""
@@ -52,8 +52,7 @@ class Chaos:
         """Carry one connection until either end has closed it."""
         self.connections += 1
         task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+        self._tasks |= {task} if task else set()
         self._writers.add(writer)
         there = None
         try:
@@ -67,7 +66,7 @@ class Chaos:
         except* (OSError, asyncio.IncompleteReadError):
             pass
         finally:
-            self._tasks.discard(task)
+            self._tasks -= {task}
             for each in (writer, there):
                 if each is not None:
                     self._writers.discard(each)

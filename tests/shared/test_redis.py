@@ -26,8 +26,8 @@ from app.settings import Driver, Settings
 from app.shared import scripts
 from app.shared.client import client_of
 from app.shared.redis import EVENTS_MAX, PAGES_BYTES_MAX, Pace, RedisShared
+from loadtests.chaos import chaos
 from tests.shared.companies import MemoryCompany, RedisCompany
-from tests.shared.slow_proxy import slow_proxy
 
 A, B = AccountId("a"), AccountId("b")
 NOTHING = Snapshot()
@@ -109,16 +109,16 @@ async def test_a_frozen_server_costs_one_short_wait(company) -> None:
 
 async def test_a_slow_server_is_as_good_as_none(company) -> None:
     """Half a second is too long; once it is quick again, everything goes on."""
-    async with slow_proxy(company.server.port) as proxy:
+    async with chaos(company.server.port) as proxy:
         address = f"127.0.0.1:{proxy.port}"
         settings = Settings(cache_driver=Driver.REDIS, redis_addr=address)
         one = RedisShared(client=client_of(settings), incarnation="one", clock=SystemClock())
         company.members.append(one)
         await says(one, AccountTally(A, 1))
-        proxy.delay_s = 0.5
+        proxy.latency_s = 0.5
         for _ in range(3):
             await fails(one)
-        proxy.delay_s = 0.0
+        proxy.latency_s = 0.0
         await says(one, AccountTally(A, 2))
         two = company.join("two")
         await says(two)
