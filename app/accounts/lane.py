@@ -19,7 +19,7 @@ from app.ports import Clock, SharedState, SharedUnavailable
 
 LEASE_S: Final = 45.0
 """Longer than an exchange takes, and its word to the store; who is gone loses it sooner."""
-ASK_AGAIN_S: Final = 0.2
+ASK_AGAIN_S: Final = 0.1
 NAME: Final = "renewals"
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -45,11 +45,12 @@ class Lane:
     async def __aenter__(self) -> None:
         await self._lock.acquire()
         try:
-            wait_s = self._free_at - self._clock.monotonic()
-            if wait_s > 0:
-                await self._sleep(wait_s)
             if self._shared is not None:
                 self._fence = await self._lease(self._shared)
+            # A lease is free only once the spacing is over, whoever had it.
+            wait_s = self._free_at - self._clock.monotonic()
+            if wait_s > 0 and self._fence is None:
+                await self._sleep(wait_s)
         except BaseException:
             self._lock.release()
             raise

@@ -161,7 +161,7 @@ class Gateway:
             way=way,
             clock=self.clock,
             rng=self.rng,
-            shared=self.sharing.shared,
+            shared=self.sharing.others,
             news=RenewalNews(renewed=self._renewed, failed=self._not_renewed),
         )
         self.manifests = parts.manifests(

@@ -98,7 +98,7 @@ def renewer(  # noqa: PLR0913 - keyword-only, the parts that it brings together
     way: Route,
     clock: Clock,
     rng: Random,
-    shared: SharedState,
+    shared: SharedState | None,
     news: RenewalNews,
 ) -> CredentialRenewer:
     """Return the service that keeps credentials alive."""

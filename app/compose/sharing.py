@@ -176,6 +176,11 @@ class Sharing:
             self.syncer.hurry()
 
     @property
+    def others(self) -> SharedState | None:
+        """What this worker shares with others, None if there can be none."""
+        return self._link
+
+    @property
     def settled(self) -> bool:
         """Tell whether this worker has its shares, so that it can be called ready."""
         return self.syncer is None or self.syncer.settled

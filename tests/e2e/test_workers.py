@@ -9,60 +9,23 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.e2e.asking import CONTENT, prompt, question
-from tests.e2e.programs import API_KEY, Gateway, Simulator, enrol, until
+from tests.e2e.programs import API_KEY, Gateway, Simulator, until
+from tests.e2e.several import WORKERS, Several, running
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="workers are looked up in /proc"),
 ]
 
-WORKERS = 2
 STREAMS = 200
 STEADY = {"deltas": 30, "events_per_s": 5, "private_events": False}
 """A stream of six seconds."""
-TOTAL = ("_total", "_bucket", "_count", "_sum")
-_DATABASES = count(1)
-
-
-class Several(Gateway):
-    """A gateway of several workers."""
-
-    simulator: Simulator
-
-    @property
-    def pids(self) -> set[int]:
-        """The processes of its workers."""
-        assert self.process is not None
-        pid = self.process.pid
-        return {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
-
-    @property
-    def places(self) -> set[str]:
-        """The names of the workers that take part in the metrics, by program."""
-        found = (Path(self.environment["CODEX_DATA_DIR"]) / "run" / "metrics").glob("*/*/lock")
-        return {f"{path.parent.parent.name}/{path.parent.name}" for path in found}
-
-    def begin(self) -> None:
-        """Start, and wait until every worker serves."""
-        self.start()
-        until(lambda: len(self.places) == WORKERS, "all workers take part", within_s=30)
-
-    def statuses(self) -> set[int]:
-        """Ask all workers whether they are ready: as many times as nobody is left out."""
-        return {self.client.get("/ready").status_code for _ in range(20)}
-
-    def totals(self) -> dict[str, float]:
-        """Return what may only ever grow; as whichever worker is asked says it."""
-        samples = self.metrics().items()
-        return {name: value for name, value in samples if name.partition("{")[0].endswith(TOTAL)}
 
 
 class Ear:
@@ -115,29 +78,9 @@ def hear(gateway: Gateway, number: int, *, then: Callable[[], object] = str, **k
 
 
 @pytest.fixture
-def several(tmp_path, postgres_url, redis_server) -> Iterator[Several]:
+def several(tmp_path, postgres, redis_server) -> Iterator[Several]:
     """A gateway with two workers and its simulator; 32 accounts are in its database."""
-    simulator = Simulator(tmp_path, accounts=32)
-    gateway = Several(
-        tmp_path,
-        simulator,
-        CODEX_WORKERS=str(WORKERS),
-        DATABASE_DRIVER="postgres",
-        DATABASE_URL=postgres_url,
-        CODEX_SECRET_KEY="of-the-tests-and-of-nobody-else-0123",
-        CACHE_DRIVER="redis",
-        REDIS_ADDR=f"127.0.0.1:{redis_server.port}",
-        REDIS_DB=str(next(_DATABASES)),
-        CODEX_DRAIN_TIMEOUT="60",
-    )
-    gateway.simulator = simulator
-    try:
-        enrol(gateway, simulator)
-        gateway.begin()
-        yield gateway
-    finally:
-        gateway.stop()
-        simulator.stop()
+    yield from running(tmp_path, postgres, redis_server, accounts=32)
 
 
 def spent(simulator: Simulator) -> dict[str, float]:
