@@ -514,6 +514,8 @@ class SharedState(Protocol):
     async def bind(self, bindings: Sequence[Binding]) -> None:
         """Tell those who listen at once what belongs to which account; it is told once only.
 
+        Whose an encrypted item is can be asked for later as well, if it can be kept somewhere.
+
         Raises:
             SharedUnavailable: Nobody may have heard it.
         """

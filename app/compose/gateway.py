@@ -142,6 +142,7 @@ class Gateway:
                 self.books.accountant, self.metrics, renew=self._renew_soon, ended=self._rated
             ),
             settings=parts.relay_settings(self.settings.limits),
+            recall=self.sharing.recall if self.sharing.others else None,
         )
 
     def _make_keepers(self, way: Route) -> None:

@@ -20,6 +20,7 @@ from app import __version__
 from app.clock import SystemClock
 from app.compose.books import Books
 from app.domain.account import Account, AccountId
+from app.domain.call import Call
 from app.domain.shared import AccountRested, KeySpent, Presence, QuotaHeard, SharedEvent
 from app.edge.inflight import InFlight
 from app.errors import StateError
@@ -29,6 +30,7 @@ from app.relay.admission import Admission
 from app.settings import Driver, Settings
 from app.shared.client import client_of
 from app.shared.memory import Hub, MemoryShared
+from app.shared.owners import Owners
 from app.shared.redis import RedisShared
 from app.shared.sync import Receivers, Sources, Syncer
 from app.store.keys import KeyBook
@@ -57,6 +59,9 @@ class Worker(Protocol):
     async def reload(self) -> None:
         """Take over what the store holds; see `app.compose.gateway`."""
 
+    def drain(self) -> None:
+        """Take nothing new; see `app.compose.gateway`."""
+
     def take_over(self, account: Account) -> None:
         """Take over one account that another process has changed."""
 
@@ -77,8 +82,10 @@ class Sharing:
         self.redis: Redis | None = None
         self.shared: SharedState
         self._link: RedisShared | None = None
+        self._owners: Owners | None = None
         if settings.cache_driver is Driver.REDIS:
             self.redis = client_of(settings)
+            self._owners = Owners(self.redis, clock=clock)
             self._link = RedisShared(
                 client=client_of(settings), incarnation=incarnation, clock=clock
             )
@@ -156,7 +163,7 @@ class Sharing:
             renewed=self._note_renewed,
             changed=self._note_changed,
             revoked=worker.keys.revoke,
-            drain=worker.in_flight.drain,
+            drain=worker.drain,
             missed=self._note_missed,
         )
 
@@ -174,6 +181,15 @@ class Sharing:
         """Say that calls stand in line, which others may be able to help."""
         if self.syncer is not None:
             self.syncer.hurry()
+
+    async def recall(self, call: Call) -> None:
+        """Find out whose a call's encrypted items are that are not known here."""
+        if self._owners is None or not call.owner_keys:
+            return
+        pool, now = self._worker.pool, self._clock.now()
+        unknown = [key for key in call.owner_keys if pool.owner(key, now=now) is None]
+        if unknown:
+            pool.company.bind(await self._owners.find(unknown))
 
     @property
     def others(self) -> SharedState | None:

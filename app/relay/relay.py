@@ -83,6 +83,7 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Fold)
 R = TypeVar("R", bound="Receipt")
 Make = Callable[[Attempt], Awaitable[T | Outcome]]
+Recall = Callable[[Call], Awaitable[None]]
 RenewAccount = Callable[[AccountId, int], Awaitable[Account | None]]
 
 
@@ -100,10 +101,13 @@ class Relay:
         rng: Random,
         observer: Observer,
         settings: RelaySettings,
+        recall: Recall | None = None,
     ) -> None:
+        """Take `recall` where others may know whose a call's encrypted items are."""
         self._desk = Desk(pool, admission, clock, observer)
         self._upstream = upstream
         self._renew = renew
+        self._recall = recall
         self._clock = clock
         self._rng = rng
         self._budget = RetryBudget(retries_min=settings.retries_min)
@@ -156,6 +160,8 @@ class Relay:
         """THE loop: make attempts until one succeeds or the verdict is to give up."""
         self._budget.count(self._clock.monotonic())
         search = _Search()
+        if self._recall is not None and call.owner_keys:
+            await self._recall(call)
         if call.bound_keys:
             search.only = bound_to(call, self._desk.pool, now=self._clock.now())
         while True:

@@ -42,6 +42,7 @@ class Whisper(Struct, frozen=True, array_like=True):
 _encode = msgspec.msgpack.Encoder().encode
 _pages = msgspec.msgpack.Decoder(Page)
 _presences = msgspec.msgpack.Decoder(Presence)
+_bindings = msgspec.msgpack.Decoder(Binding)
 _whispers = msgspec.msgpack.Decoder(Whisper)
 _announcements = msgspec.msgpack.Decoder(Announcement)
 
@@ -64,6 +65,11 @@ def presence(raw: bytes) -> Presence:
 def announcement(raw: bytes) -> Announcement | None:
     """Read an announcement, None if it can't be read."""
     return _read(_announcements, raw)
+
+
+def binding(raw: bytes) -> Binding | None:
+    """Read a binding, None if it can't be read."""
+    return _read(_bindings, raw)
 
 
 def whisper(raw: bytes) -> Whisper | None:

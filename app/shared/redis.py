@@ -53,6 +53,8 @@ PAGES_BYTES_MAX: Final = 256 * 1024
 ROUNDS_MAX: Final = 256
 KEEP_S: Final = 35 * 86_400.0
 """What nobody refreshes goes after this: longer than the month of a budget."""
+OWNED_S: Final = 7 * 86_400.0
+"""How long it is kept whose an encrypted item is: as long as the backend's own items live."""
 BELL_S: Final = 1.0
 CHANNELS: Final = (scripts.BELL, scripts.BOUND)
 
@@ -108,7 +110,7 @@ class RedisShared:
         self._lease = _script(client, scripts.LEASE)
         self._release = _script(client, scripts.RELEASE)
         self._leave = _script(client, scripts.LEAVE)
-        self._whisper: Asked = lambda args: client.publish(scripts.BOUND, args[0])
+        self._bind = _script(client, scripts.BIND)
 
     @property
     def up(self) -> bool:
@@ -171,7 +173,12 @@ class RedisShared:
 
     async def bind(self, bindings: Sequence[Binding]) -> None:
         """Tell those who listen; see `app.ports.SharedState`."""
-        await self._ask(self._whisper, encoded(Whisper(self.incarnation, list(bindings))))
+        owned: list[bytes | str] = []
+        for each in bindings:
+            if each.owned:
+                owned += [each.key, encoded(each)]
+        said = encoded(Whisper(self.incarnation, list(bindings)))
+        await self._ask(self._bind, said, _ms(OWNED_S), *owned)
 
     async def leave(self) -> None:
         """Go in good order, if Redis is there to hear it."""

@@ -9,6 +9,7 @@ Keys, all of them disposable:
     c2a:grave:<process>  hash   the image of one that is gone, should it come back after all
     c2a:held:<process>   hash   account -> credits; `#` is the number of the last question
     c2a:events           list   the last announcements
+    c2a:owner:<key>      string whose an encrypted item is
     c2a:lease:<name>     string who has it, with which number
     c2a:bell             channel on which is rung
     c2a:bound            channel on which is told at once what belongs to which account
@@ -312,6 +313,14 @@ if later > 0 then return redis.call('PEXPIRE', key, later) end
 return redis.call('DEL', key)
 """
 """Give a lease back, if it is still ours."""
+
+BIND: Final = """
+-- ARGV: what those who listen are told, how long to keep whose an item is, then items and owners.
+redis.call('PUBLISH', 'c2a:bound', ARGV[1])
+for i = 3, #ARGV, 2 do redis.call('SET', 'c2a:owner:' .. ARGV[i], ARGV[i + 1], 'PX', ARGV[2]) end
+return 1
+"""
+"""Tell what belongs to whom, and keep what only its owner can read."""
 
 LEAVE: Final = (
     _CLOCK

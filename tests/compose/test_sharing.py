@@ -14,7 +14,7 @@ from app.domain.account import Account, AccountKind, Secret
 from app.domain.caller import Allowance
 from app.domain.enrolment import Enrolment
 from app.domain.outcome import RateLimited, Succeeded
-from app.domain.shared import AccountReset, CredentialRenewed, Draining, KeyRevoked
+from app.domain.shared import AccountReset, Binding, CredentialRenewed, Draining, KeyRevoked
 from app.pool.pool import Lease
 from app.pool.state import UNSHARED, Health
 from app.ports import Tokens
@@ -131,6 +131,22 @@ async def test_what_one_learns_the_other_knows(two):
     one.sharing.announce(Draining(other.sharing.shared.incarnation))
     await until(lambda: other.in_flight.draining)
     assert not one.in_flight.draining
+
+
+async def test_whose_an_item_is_can_be_asked_for_later(two):
+    """By a process that was not there when it was told; what is known is not asked for."""
+    one, other = two
+    account_id = state_of(one).account.id
+    await one.sharing.shared.bind([Binding("k:old", account_id, 5.0, owned=True)])
+    now = other.clock.now()
+    asking = call(owner_keys=("k:old", "k:unknown"))
+    other.pool._owners._entries.clear()
+    await other.sharing.recall(asking)
+    assert other.pool.owner("k:old", now=now) is None  # bound so long ago that it is over
+    await one.sharing.shared.bind([Binding("k:new", account_id, now, owned=True)])
+    await other.sharing.recall(call(owner_keys=("k:new",)))
+    assert other.pool.owner("k:new", now=now) == account_id
+    await other.sharing.recall(call())
 
 
 async def test_a_credential_that_one_renewed_is_the_others_too(two):
