@@ -21,7 +21,7 @@ from app.shared.codec import binding
 
 PREFIX: Final = "c2a:owner:"
 KEYS_MAX: Final = 500
-"""Items of one call that are asked for: the latest, as the others may well be cut off by now."""
+"""Items of one call that are asked for: the latest ones, which a call names first."""
 
 
 class Owners:
@@ -38,7 +38,7 @@ class Owners:
             return []
         try:
             async with asyncio.timeout(STEP_S):
-                found = await self._client.mget([PREFIX + key for key in keys[-KEYS_MAX:]])
+                found = await self._client.mget([PREFIX + key for key in keys[:KEYS_MAX]])
         except (RedisError, OSError, TimeoutError):
             self._breaker.failed(self._clock.monotonic())
             return []

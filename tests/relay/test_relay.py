@@ -323,6 +323,25 @@ async def test_items_of_another_account_are_not_shown():
 
 
 @virtual
+async def test_others_are_asked_whose_an_item_is_before_an_account_is_chosen():
+    """Once for a call, and not for one without such items."""
+    scene = Scene(a=[good()], b=[good(), good()])
+    questions = []
+
+    async def recall(call):
+        questions.append(call.owner_keys)
+        own(scene, "b", "b1")
+
+    scene.relay._recall = recall
+    request = asked({"text": 1}, sealed("b1", "compaction"))
+    assert await scene.stream(**request) == TEXT
+    assert shown(scene) == [("b", ["text", "b1"])]
+    assert questions == [request["owner_keys"]]
+    await scene.stream()
+    assert len(questions) == 1
+
+
+@virtual
 async def test_who_takes_an_item_that_nobody_owns_owns_it():
     """So the next turn finds its way, also after a restart."""
     scene = Scene(a=[good(), LIMIT], b=[good()])
