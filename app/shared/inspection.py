@@ -8,6 +8,7 @@ import asyncio
 
 from msgspec import Struct
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as LateAnswer
 
 from app.settings import Settings
 from app.shared.client import STEP_S, address_of, client_of
@@ -70,7 +71,7 @@ def trouble(error: Exception) -> tuple[str, str]:
             return "it has no database of this number", "Set REDIS_DB to one that it has."
         case ResponseError():
             return f"it answers: {error}", "See to it that the address is that of a Redis."
-        case TimeoutError():
+        case TimeoutError() | LateAnswer():
             return (
                 f"it does not answer within {STEP_S * 1_000:.0f} ms",
                 "Check REDIS_ADDR, REDIS_TLS, the network and the server's load.",

@@ -332,9 +332,7 @@ class RedisShared:
             reason = f"{type(error).__name__}: {error}".rstrip(": ")
             if self._breaker.failed(self._clock.monotonic()):
                 found, remedy = trouble(error)
-                _log.warning(
-                    "redis_away: %s. Serving goes on with what is known. %s", found, remedy
-                )
+                _log.warning("redis_away reason=%s; going on with what is known. %s", found, remedy)
             raise SharedUnavailable(reason) from None
         if self._breaker.succeeded():
             _log.info("redis_back")

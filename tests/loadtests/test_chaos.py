@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -26,55 +27,62 @@ async def between() -> AsyncIterator[Chaos]:
     server.close()
 
 
-async def dial(between: Chaos) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect."""
-    return await asyncio.open_connection("127.0.0.1", between.port)
+@asynccontextmanager
+async def dial(between: Chaos) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Be connected."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", between.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 async def test_without_trouble_bytes_pass_as_they_are(between):
     """In their order, to the last one, and the end of one side is the end of the other."""
-    reader, writer = await dial(between)
     sent = bytes(range(256)) * 1_000
-    writer.write(sent)
-    writer.write_eof()
-    assert await reader.read(-1) == sent
+    async with dial(between) as (reader, writer):
+        writer.write(sent)
+        writer.write_eof()
+        assert await reader.read(-1) == sent
     assert between.connections == 1
 
 
 async def test_what_is_late_is_late_and_in_order(between):
     """Both ways together take as long as was said; calm ends it for what comes then."""
-    reader, writer = await dial(between)
-    between.latency_s = 0.5
-    began = asyncio.get_running_loop().time()
-    writer.write(b"one")
-    assert await reader.readexactly(3) == b"one"
-    assert asyncio.get_running_loop().time() - began >= 0.5
-    between.calm()
-    writer.write(b"two")
-    assert await reader.readexactly(3) == b"two"
+    async with dial(between) as (reader, writer):
+        between.latency_s = 0.5
+        began = asyncio.get_running_loop().time()
+        writer.write(b"one")
+        assert await reader.readexactly(3) == b"one"
+        assert asyncio.get_running_loop().time() - began >= 0.5
+        between.calm()
+        writer.write(b"two")
+        assert await reader.readexactly(3) == b"two"
 
 
 async def test_a_black_hole_takes_everything_and_closes_nothing(between):
     """What was taken is gone; what comes afterwards passes."""
-    reader, writer = await dial(between)
-    between.blackhole = True
-    writer.write(b"gone")
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(reader.read(4), PATIENCE_S)
-    between.calm()
-    writer.write(b"here")
-    assert await reader.readexactly(4) == b"here"
+    async with dial(between) as (reader, writer):
+        between.blackhole = True
+        writer.write(b"gone")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(4), PATIENCE_S)
+        between.calm()
+        writer.write(b"here")
+        assert await reader.readexactly(4) == b"here"
 
 
 async def test_connections_are_reset(between):
     """Those that are there, and those that are tried."""
-    reader, writer = await dial(between)
-    writer.write(b"x")
-    await reader.readexactly(1)
-    between.reset()
-    with pytest.raises(ConnectionResetError):
+    async with dial(between) as (reader, writer):
+        writer.write(b"x")
         await reader.readexactly(1)
+        between.reset()
+        with pytest.raises(ConnectionResetError):
+            await reader.readexactly(1)
     between.refuse = True
-    refused, _ = await dial(between)
-    with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
-        await refused.readexactly(1)
+    async with dial(between) as (refused, _):
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await refused.readexactly(1)
