@@ -142,6 +142,7 @@ class Session:
         self._began = time.monotonic()
         self._last_id: str | None = None
         self._last_calls: frozenset[str] = frozenset()
+        self._close_code = self._knobs.ws_close_after_terminal
         self._turns = 0
         self._pending = 0
 
@@ -187,8 +188,8 @@ class Session:
         for number in range(self._knobs.ws_idle_frames):
             kept = limits.event(self._account, self._world.clock.now())
             self._socket.send(orjson.dumps({**kept, "idle": number}))
-        if self._knobs.ws_close_after_terminal is not None:
-            self._socket.close(self._knobs.ws_close_after_terminal)
+        if self._close_code is not None:
+            self._socket.close(self._close_code)
 
     async def _outlived(self) -> None:
         """Say that the socket is too old; pings are still answered until the peer leaves."""
@@ -277,6 +278,7 @@ class Session:
         except BadKnobs as error:
             return errors.problem(400, str(error), code="bad_sim_knobs")
         turns.note_identity(self._world, turn)
+        self._close_code = turn.knobs.ws_close_after_terminal
         return None
 
     def _refusal(self, turn: Turn, kind: Any) -> Refusal | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e import talking
 from tests.e2e.asking import chat, failing_once, hear, prompt, question
 from tests.e2e.programs import Gateway, Pair, Starter, until
 
@@ -175,3 +176,45 @@ def test_a_drain_ends_with_no_socket_left(start) -> None:
     pair.gateway.wait()
     until(lambda: pair.simulator.see("state")["sockets_open"] == 0, "all sockets are closed")
     assert json.dumps(pair.simulator.violations) == "[]"
+
+
+async def test_a_caller_on_a_socket_sends_only_what_is_new(pair) -> None:
+    """Its turns ride one upstream socket, which holds what was said before; nothing else does."""
+    long = "and so on " * 2_000
+    async with talking.connect(pair.gateway) as socket:
+        previous = None
+        for number in range(4):
+            more = {"previous_response_id": previous} if previous else {}
+            said = f"echo: turn {number} " + (long if not number else "")
+            events = await talking.ask(socket, said, store=False, **more)
+            assert talking.text_of(events).startswith(f"turn {number}")
+            previous = events[-1]["response"]["id"]
+    records = asked(pair, 4)
+    assert len({record["id"].partition(".")[0] for record in records}) == 1
+    assert records[0]["request_bytes"] > len(long)
+    assert all(record["request_bytes"] < 2_000 for record in records[1:])
+
+
+async def test_where_there_are_no_sockets_a_conversation_goes_on_by_http(start) -> None:
+    """With all that was said before: nobody there holds it."""
+    pair = start(accounts=1, knobs={"ws_status": 426})
+    async with talking.connect(pair.gateway) as socket:
+        first = await talking.ask(socket, "echo: one", store=False)
+        more = {"previous_response_id": first[-1]["response"]["id"], "store": False}
+        second = await talking.ask(socket, "echo: two", **more)
+        assert talking.text_of(second).startswith("two")
+    records = [record for record in pair.simulator.records if record["transport"] == "http"]
+    assert len(records) == 2
+    assert records[1]["request_bytes"] > records[0]["request_bytes"] + 100
+
+
+async def test_a_conversation_survives_the_loss_of_its_socket(pair) -> None:
+    """All of it is sent again on another one, unseen by the caller."""
+    async with talking.connect(pair.gateway) as socket:
+        closing = prompt("echo: one", ws_close_after_terminal=1012)
+        first = await talking.ask(socket, closing, store=False)
+        more = {"previous_response_id": first[-1]["response"]["id"], "store": False}
+        second = await talking.ask(socket, "echo: two", **more)
+        assert talking.text_of(second).startswith("two")
+    records = asked(pair, 2)
+    assert records[1]["request_bytes"] > records[0]["request_bytes"]
