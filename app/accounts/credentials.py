@@ -98,7 +98,7 @@ class CredentialRenewer:
         )
         self._group: asyncio.TaskGroup | None = None
         self._flights: dict[AccountId, asyncio.Task[Account | None]] = {}
-        self._aloft: set[asyncio.Task[Account | None]] = set()
+        self._aloft: set[asyncio.Task[Account | None] | asyncio.Task[None]] = set()
         """All flights, also those that have only their event to write yet."""
         self._woken = asyncio.Event()
 
@@ -271,8 +271,17 @@ class CredentialRenewer:
             self._conclude_failure(account.id, result)
         finally:
             del self._flights[account.id]
+        if isinstance(result, Refused) and result.untold is not None:
+            self._insist(account.id, result)
         await self._remember(account.id, result)
         return landed
+
+    def _insist(self, account_id: AccountId, refused: Refused) -> None:
+        """See to it that the store hears of a dead token, beside everything else."""
+        if self._group is not None:
+            telling = self._group.create_task(self._renewal.tell(account_id, refused))
+            self._aloft.add(telling)
+            telling.add_done_callback(self._aloft.discard)
 
     async def _remember(self, account_id: AccountId, result: Result) -> None:
         """Keep the event of a flight, as far as the store lets us: it is only for people."""

@@ -1,5 +1,7 @@
 """From what tokens and files say to what the store takes: two conversions, nothing else."""
 
+from msgspec import structs
+
 from app.accounts.claims import identity
 from app.accounts.new_account import NewAccount
 from app.domain.enrolment import Enrolment, Identity
@@ -8,7 +10,7 @@ from app.ports import Tokens
 
 def enrolment(new: NewAccount) -> Enrolment:
     """Return `new` as the store takes it, where an API key is the access token of its kind."""
-    return Enrolment(
+    enrolled = Enrolment(
         name=new.name,
         kind=new.kind,
         access_token=new.api_key or new.access_token,
@@ -26,6 +28,7 @@ def enrolment(new: NewAccount) -> Enrolment:
         plan=new.plan,
         fedramp=new.fedramp,
     )
+    return structs.replace(enrolled, **new.choices)
 
 
 def whose(tokens: Tokens) -> Identity | None:

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from app.accounts.choices import choices
 from app.accounts.claims import TOKEN_CHARS_MAX, Claims, identity
 from app.domain import egress
 from app.domain.account import AccountKind, Secret
@@ -73,6 +74,8 @@ class NewAccount(Struct, frozen=True, kw_only=True):
     fedramp: bool = False
     expires_at: float | None = None
     """When the access token ends (epoch seconds), as far as anybody knows."""
+    choices: Mapping[str, object] = {}
+    """What its operator has decided, by the names that `Enrolment` has for it."""
 
 
 def from_tokens(tokens: Tokens, *, name: str | None) -> NewAccount:
@@ -154,6 +157,7 @@ def _by_key(
             model_map=model_map(_pairs(fields.get("model_map")), param="model_map"),
             organization=header_id(_words(fields, "organization"), param="organization"),
             project=header_id(_words(fields, "project"), param="project"),
+            choices={name: chosen for name, chosen in choices(fields).items() if name != "models"},
         )
     except InvalidRequest as error:
         raise Unusable(error.message.removesuffix(".")) from None
@@ -183,6 +187,7 @@ def _by_tokens(
         plan=claims.plan or _words(fields, "chatgpt_plan_type", "plan_type", "plan"),
         fedramp=claims.fedramp,
         expires_at=_ends_at(fields, claims) if access else None,
+        choices=choices(fields),
     )
 
 

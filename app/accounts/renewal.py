@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 from app.accounts.claims import read
 from app.accounts.enrolment import whose
 from app.accounts.lane import Lane, Sleep
-from app.domain.account import Account, Secret
+from app.domain.account import Account, AccountId, Secret
 from app.errors import StateError
 from app.ports import (
     AccountSource,
@@ -70,6 +70,8 @@ class Refused(Struct, frozen=True):
     permanent: bool
     retry_after_s: float | None = None
     """How long the server wants to be left alone, None where it did not say."""
+    untold: int | None = None
+    """The generation that is dead and of which the store could not be told; see `tell`."""
 
 
 class Uncertain(Struct, frozen=True):
@@ -249,7 +251,31 @@ class Renewal:
                 return Adopted(newer)
         except StateError:
             _log.warning("refusal_not_stored account=%s code=%s", account.id, refused.code)
+            if refused.permanent:
+                return Refused(refused.code, permanent=True, untold=generation)
         return Refused(refused.code, refused.permanent, refused.retry_after_s)
+
+    async def tell(self, account_id: AccountId, refused: Refused) -> None:
+        """Tell the store of a dead token, however long it takes to come back.
+
+        Until it knows, a restart or another process would present the token once more. While the
+        gateway closes there is one more try.
+        """
+        while refused.untold is not None:
+            await self._sleep(STORE_DELAY_S)
+            try:
+                await self._store.refused(
+                    account_id,
+                    generation=refused.untold,
+                    code=refused.code,
+                    permanent=True,
+                    at=self._clock.now(),
+                )
+            except StateError:
+                if self.closing:
+                    return
+            else:
+                return
 
     async def _elsewhere(self, account: Account, code: str) -> Result:
         newer = await self._newest(account)

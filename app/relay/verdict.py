@@ -73,10 +73,10 @@ def judge(
     clock's time. Without one, such attempts are free.
     """
     match outcome:
-        case Misread():
-            return Strip()
         case _ if attempt >= attempts_max or isinstance(outcome, Refused):
             return GiveUp(last_word(outcome))
+        case Misread():
+            return Strip()
         case RateLimited() | Unauthorized() | Unsuited():
             renewable = isinstance(outcome, Unauthorized) and not outcome.dead
             return Renew() if renewable else TryAnother()

@@ -199,6 +199,20 @@ async def test_a_dead_refresh_token_is_tried_once_and_flagged(world):
     assert world.store.rows["a1"].credential.access_token == row.credential.access_token
 
 
+async def test_a_store_that_was_away_hears_of_a_dead_refresh_token(world):
+    """Otherwise the next start would present it once more."""
+    world.add(left_s=200)
+    world.server.before = [REUSED]
+    world.store.faults["refused"] = [StateError("away")] * 4
+    await world.start()
+    await world.clock.advance(2)
+    assert world.failed == [("a1", True, "refresh_token_reused")]
+    assert world.store.refusals == []
+    await world.clock.advance(60)
+    assert world.store.refusals == [("a1", "refresh_token_reused", True)]
+    assert world.exchanges() == 1
+
+
 async def test_a_dead_refresh_token_that_is_replaced_lives_again(world):
     """An operator signed in anew; that is another generation."""
     row = world.add(left_s=200)

@@ -36,10 +36,12 @@ def test_every_field_of_an_account_reaches_the_store() -> None:
         plan="p",
         fedramp=True,
         expires_at=1.0,
+        choices={"priority": 7, "groups": ("g",)},
     )
     told = structs.asdict(enrolment(new))
     given = structs.asdict(new)
     assert given.pop("api_key") is None
+    given |= given.pop("choices")
     assert {name: told[name] for name in given} == given
 
 

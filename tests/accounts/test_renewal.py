@@ -220,10 +220,31 @@ async def test_a_servers_wish_to_be_left_alone_is_handed_on(bench):
 
 @pytest.mark.parametrize("step", ["account", "refused"])
 async def test_a_refusal_stands_even_if_it_cannot_be_recorded(bench, step):
-    """The authorization server's word does not depend on our store."""
+    """The authorization server's word does not depend on our store, which is told of it later."""
     bench.store.faults[step] = [StateError("away")]
     bench.server.before = [RenewalRefused("invalid_grant", "text", permanent=True)]
-    assert await bench.run() == Refused("invalid_grant", permanent=True)
+    refused = await bench.run()
+    assert refused == Refused("invalid_grant", permanent=True, untold=0)
+    assert bench.store.refusals == []
+    bench.store.faults["refused"] = [StateError("away")] * 5
+    telling = asyncio.create_task(bench.renewal.tell("a1", refused))
+    await bench.clock.advance(3)
+    assert bench.store.refusals == []
+    await bench.clock.advance(60)
+    await telling
+    assert bench.store.refusals == [("a1", "invalid_grant", True)]
+
+
+@pytest.mark.parametrize(("faults", "told"), [(1, 0), (0, 1)])
+async def test_a_gateway_that_closes_tells_once_more(bench, faults, told):
+    """It does not wait for a store that is away."""
+    bench.store.faults["refused"] = [StateError("away")] * faults
+    bench.renewal.closing = True
+    untold = Refused("invalid_grant", permanent=True, untold=0)
+    telling = asyncio.create_task(bench.renewal.tell("a1", untold))
+    await bench.clock.advance(10)
+    await telling
+    assert len(bench.store.refusals) == told
 
 
 async def test_an_exchange_without_an_answer_is_uncertain(bench):
