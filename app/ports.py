@@ -4,7 +4,7 @@ Services depend on these; shells satisfy them; `compose` introduces the two. A t
 a fake from `tests/fakes`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -140,6 +140,14 @@ class CallObserver(Protocol):
 
     def stream_ended(self, call: Call) -> None:
         """A stream that had begun is over."""
+
+    @property
+    def passed(self) -> Callable[[float, float, float], float]:
+        """Is called for each piece of a stream once its caller has taken it; returns the time.
+
+        It was asked for, it came, and it was made into what the caller gets: the arguments, on
+        the monotonic clock.
+        """
 
     def call(
         self, dialect: Dialect, call: Call | None, status: int, code: str, seconds: float

@@ -79,7 +79,7 @@ class Gateway:
         self.rng = Random()  # noqa: S311 - spreads load and jitter, keeps no secret
         self.keys: KeyBook = store.key_book()
         self.account_counts = AccountCounts(now=self.clock.now)
-        self.metrics = Metrics(accounts=self.account_counts)
+        self.metrics = Metrics(accounts=self.account_counts, monotonic=self.clock.monotonic)
         self.books = Books(settings, store, self.clock)
         self.sharing = Sharing(
             settings, incarnation=self.books.incarnation, clock=self.clock, rng=self.rng

@@ -283,12 +283,17 @@ class DataPlane:
         lane = run.lane = plan.lane()
         headers = response_headers(reply.headers, codex_route=plan.call.codex_route)
         await downstream.start(headers)
+        monotonic, passed = self.clock.monotonic, self._observer.passed
+        asked = monotonic()
         while (batch := await reply.read()) is not None:
+            came = monotonic()
             if downstream.gone:
                 continue
             data = lane.feed(batch)
+            made = monotonic()
             if data:
                 await downstream.write(data)
+            asked = passed(asked, came, made)
         if reply.failed is not None:
             run.code = reply.failed.code or UpstreamError.code
         if not downstream.gone:

@@ -27,6 +27,7 @@ from app.domain.runtime import Strategy
 from app.domain.usage import Heard
 from app.pool.state import AccountState, Health
 from app.telemetry.account_counts import AccountCounts
+from app.telemetry.flow import Flow
 from app.telemetry.labels import OTHER, Words
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -71,7 +72,12 @@ class Metrics:
     `accounts` is told of attempts too; it is a source of metrics of its own.
     """
 
-    def __init__(self, *, accounts: AccountCounts | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        accounts: AccountCounts | None = None,
+        monotonic: Callable[[], float] = float,
+    ) -> None:
         self.strategy = Strategy.BALANCED
         """The one that the pool has now."""
         self._accounts = accounts
@@ -87,6 +93,8 @@ class Metrics:
         self._queue_wait = Histogram()
         self._turns = Histogram()
         self._streams = dict.fromkeys(TRANSPORTS, 0)
+        self._flow = Flow(monotonic)
+        self.passed = self._flow.passed
 
     def leased(self, call: Call, reason: str, waited_s: float) -> None:
         """A lease was found."""
@@ -182,6 +190,7 @@ class Metrics:
             "From a turn's message on a WebSocket to its last event.",
             self._turns,
         )
+        yield from self._flow.families()
         yield from self._selection()
 
     def _selection(self) -> Iterator[Metric]:

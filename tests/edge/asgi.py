@@ -124,6 +124,7 @@ class Book:
     def __init__(self) -> None:
         self.calls: list[tuple[int, str]] = []
         self.streams = 0
+        self.pieces = 0
 
     def attempt(self, call: Call, account: Account, outcome: Outcome) -> None:
         """Ignore attempts."""
@@ -132,6 +133,12 @@ class Book:
         """Count a stream in."""
         del call, first_event_s
         self.streams += 1
+
+    def passed(self, asked: float, came: float, made: float) -> float:
+        """Count a piece, and check that its moments are in order."""
+        assert asked <= came <= made
+        self.pieces += 1
+        return made
 
     def stream_ended(self, call: Call) -> None:
         """Count a stream out."""

@@ -131,6 +131,15 @@ def test_streams_are_counted_while_they_last():
     assert seen['codex2api_time_to_first_event_seconds_bucket{le="120.0"}'] == 2
 
 
+def test_pieces_of_streams_are_counted():
+    """By the clock that the metrics were given; see `app.telemetry.flow`."""
+    metrics = Metrics(monotonic=lambda: 4.0)
+    assert metrics.passed(1.0, 2.0, 3.5) == 4.0
+    seen = page(metrics)
+    for part in ("upstream", "gateway", "caller"):
+        assert seen[f'codex2api_event_added_latency_seconds_count{{part="{part}"}}'] == 1
+
+
 def test_the_gauges_are_those_of_the_moment():
     """Accounts by health, calls in flight, and what the parts know."""
     seen = page(
