@@ -25,7 +25,7 @@ XDIST := -n auto --dist loadfile
 
 .PHONY: help setup demo run test test-all check fix check-fast golden bench bench-report load profile \
 	mutation runway isolation churn db-bench crashes outages shares changelog lock k8s check-deploy \
-	image-replay docs reference ui hooks clean
+	image-replay docs dashboards reference ui hooks clean
 
 help:  ## list these words
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' \
@@ -168,6 +168,9 @@ $(DOCS)/.installed: requirements-docs.lock | $(VENV)/bin/python
 
 docs: reference $(DOCS)/.installed  ## the documentation as a site, in build/site
 	@$(DOCS)/bin/zensical build --clean --strict
+
+dashboards: $(STAMP)  ## write observability/grafana/dashboards from scripts/dashboards
+	@$(BIN)/python -m scripts.dashboards
 
 k8s:  ## render the Kubernetes manifests of k8s/overlays into one file each
 	@for each in sqlite production; do \

@@ -7,6 +7,7 @@ from app.settings import Settings
 from app.telemetry.account_gauges import AccountGauges
 from app.telemetry.exposition import Exposition
 from app.telemetry.folder import Folder, this_program
+from app.telemetry.logs import LogCounts
 from app.telemetry.metrics import Gauges
 from app.telemetry.socket_gauges import SocketGauges
 from app.telemetry.usage_gauges import UsageGauges
@@ -52,6 +53,7 @@ def exposition(opened: Gateway, folder: Folder | None) -> Exposition:
         WebSocketGauges(states=opened.sockets.states, traffic=opened.sockets.traffic),
         opened.account_counts,
         usage,
+        LogCounts(),
         own=(accounts,),
         folder=folder,
         place=opened.account_counts.place,

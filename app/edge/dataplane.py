@@ -150,7 +150,7 @@ class DataPlane:
             self._till.close(run.ticket, ended)
         self._observer.call(dialect, call, status, run.code, seconds)
         if logger.isEnabledFor(logging.DEBUG):
-            said: dict[str, object] = {"request_id": run.id, "dialect": dialect.value}
+            said: dict[str, object] = {"dialect": dialect.value}
             said |= {"model": call.model if call else None, "status": status, "code": run.code}
             logger.debug("call", extra={**said, "seconds": seconds})
 
@@ -168,7 +168,7 @@ class DataPlane:
                 task.uncancel()
             await self._refuse(run, cut)
         except Exception:
-            logger.exception("a call failed inside the gateway", extra={"request_id": run.id})
+            logger.exception("a call failed inside the gateway")
             defect = GatewayError("The gateway failed; this is a defect of it.")
             await self._refuse(run, defect)
 

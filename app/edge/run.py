@@ -7,6 +7,8 @@ what happens between is the same, and knows of the way no more than stands here.
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from structlog.contextvars import bind_contextvars
+
 from app.allowance.book import Ticket
 from app.domain.caller import Caller
 from app.edge.company import Headers
@@ -122,6 +124,7 @@ class Run(Generic[P]):
     def name(self, head: Head) -> None:
         """Give the request its id; every answer carries it."""
         self.id = head.request_id
+        bind_contextvars(request_id=self.id)
         headers = self.downstream.headers
         request_id = head.request_id.encode("latin-1")
         names = manners_of(self.speaker.dialect).request_id_headers

@@ -41,6 +41,7 @@ class _Counts:
         tokens = self.tokens
         tokens["input"] += usage.input
         tokens["cached"] += usage.cached
+        tokens["cache_write"] += usage.cache_write
         tokens["output"] += usage.output
         tokens["reasoning"] += usage.reasoning
         if day != self.day:

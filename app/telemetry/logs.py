@@ -1,7 +1,9 @@
 """Logs: one event a line, JSON for machines or plain text for a terminal, secrets masked.
 
 Lines are made in the thread that logs and written by another one, so that a full pipe never holds
-the event loop; when the queue is full, lines are dropped and counted, never waited for.
+the event loop; when the queue is full, lines are dropped and counted, never waited for. Whoever
+logs uses the standard library; the request's id is bound once (`structlog.contextvars`) and stands
+on every line of it.
 """
 
 import logging
@@ -9,9 +11,17 @@ import logging.handlers
 import queue
 import re
 import sys
+import time
+from collections.abc import Iterator
 from typing import Any, Final
 
 import orjson
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.metrics_core import Metric
+from structlog.contextvars import get_contextvars
+from structlog.processors import format_exc_info
+from structlog.stdlib import ExtraAdder, ProcessorFormatter
+from structlog.typing import EventDict
 
 QUEUE_LINES_MAX: Final = 10_000
 STOP_WAIT_S: Final = 5.0
@@ -31,28 +41,43 @@ def masked(text: str) -> str:
     return _SECRET.sub(lambda found: (found[1] or found[2] or "") + "***", text)
 
 
-class JsonLines(logging.Formatter):
+class JsonLines(ProcessorFormatter):
     """One JSON object a line: time, level, logger, event, and the fields given as `extra`."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as a line."""
-        line: dict[str, Any] = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "event": masked(record.getMessage()),
-        }
-        for name, value in vars(record).items():
-            if name not in _STANDARD:
-                plain = isinstance(value, int | float | None)
-                line[name] = value if plain else masked(str(value))
-        if record.exc_info:
-            line["exception"] = masked(self.formatException(record.exc_info))
-        try:
-            return orjson.dumps(line).decode()
-        except TypeError:  # half of a surrogate pair, which no encoding of text can hold
-            safe = {name: _encodable(value) for name, value in line.items()}
-            return orjson.dumps(safe).decode()
+    def __init__(self) -> None:
+        super().__init__(
+            foreign_pre_chain=[ExtraAdder()],
+            processors=[
+                _headed,
+                format_exc_info,
+                ProcessorFormatter.remove_processors_meta,
+                _redacted,
+                _rendered,
+            ],
+        )
+
+
+def _headed(_logger: object, _name: str, said: EventDict) -> EventDict:
+    """Put in front what every line has."""
+    record: logging.LogRecord = said["_record"]
+    at = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(record.created))
+    return {"time": at, "level": record.levelname.lower(), "logger": record.name, **said}
+
+
+def _redacted(_logger: object, _name: str, said: EventDict) -> EventDict:
+    """Mask what looks like a credential, wherever it stands; numbers stay numbers."""
+    return {
+        name: value if isinstance(value, int | float | None) else masked(str(value))
+        for name, value in said.items()
+    }
+
+
+def _rendered(_logger: object, _name: str, said: EventDict) -> str:
+    try:
+        return orjson.dumps(said).decode()
+    except TypeError:  # half of a surrogate pair, which no encoding of text can hold
+        safe = {name: _encodable(value) for name, value in said.items()}
+        return orjson.dumps(safe).decode()
 
 
 class PlainLines(logging.Formatter):
@@ -90,15 +115,35 @@ class _Listener(logging.handlers.QueueListener):
 
 
 class _Dropping(logging.handlers.QueueHandler):
-    """Drops what does not fit."""
+    """Drops what does not fit, and adds to a line whose request it is about."""
 
     dropped = 0
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        # Lines are made in the listener's thread, which knows nothing of the request.
+        for name, value in get_contextvars().items():
+            record.__dict__.setdefault(name, value)
+        return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
         try:
             self.queue.put_nowait(record)
         except queue.Full:
             self.dropped += 1
+
+
+class LogCounts:
+    """What became of log lines; a source of metrics."""
+
+    def families(self) -> Iterator[Metric]:
+        """Yield it as it is now."""
+        handlers = logging.getLogger().handlers
+        dropped = sum(each.dropped for each in handlers if isinstance(each, _Dropping))
+        family = CounterMetricFamily(
+            "codex2api_log_lines_dropped", "Log lines that a slow reader left no room for."
+        )
+        family.add_metric((), dropped)
+        yield family
 
 
 def start(*, level: str, as_json: bool) -> logging.handlers.QueueListener:
@@ -108,8 +153,6 @@ def start(*, level: str, as_json: bool) -> logging.handlers.QueueListener:
     formatter = JsonLines() if as_json else PlainLines()
     stderr.setFormatter(formatter)
     handler = _Dropping(lines)
-    # Formatting happens in the listener's thread, but the record must not change until then.
-    handler.prepare = lambda record: record  # type: ignore[method-assign]
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for chatty in ("httpx", "httpcore", "aiosqlite", "alembic", "asyncio", "_granian"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

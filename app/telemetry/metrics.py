@@ -40,6 +40,8 @@ STRATEGIES: Final = frozenset(strategy.value for strategy in Strategy)
 SSE: Final = "sse"
 WEBSOCKET: Final = "websocket"
 TRANSPORTS: Final = (SSE, WEBSOCKET)
+STREAMED: Final = frozenset({200, 499})
+"""Statuses of streams: an answer, or a caller that left."""
 REFRESHES: Final = frozenset({"renewed", "failed", "dead"})
 
 
@@ -90,6 +92,7 @@ class Metrics:
         self._codes = Words(CODES_MAX)
         self._first_event = Histogram()
         self._duration = Histogram()
+        self._stream = Histogram()
         self._queue_wait = Histogram()
         self._turns = Histogram()
         self._streams = dict.fromkeys(TRANSPORTS, 0)
@@ -126,6 +129,7 @@ class Metrics:
             usage, model = outcome.usage, self._models.label(call.model)
             self._tokens[model, "input"] += usage.input
             self._tokens[model, "cached"] += usage.cached
+            self._tokens[model, "cache_write"] += usage.cache_write
             self._tokens[model, "output"] += usage.output
             self._tokens[model, "reasoning"] += usage.reasoning
 
@@ -148,6 +152,8 @@ class Metrics:
         self._duration.observe(seconds)
         if call is not None and call.live:
             self._turns.observe(seconds)
+        if call is not None and call.stream and status in STREAMED:
+            self._stream.observe(seconds)
 
     @property
     def streams(self) -> int:
@@ -178,6 +184,9 @@ class Metrics:
             "codex2api_request_seconds",
             "From the request's first byte to the answer's last.",
             self._duration,
+        )
+        yield _histogram(
+            "codex2api_stream_seconds", "The same for streams, to their end.", self._stream
         )
         streams = GaugeMetricFamily(
             "codex2api_streams_in_flight", "Streams under way.", labels=("transport",)

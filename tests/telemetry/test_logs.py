@@ -3,9 +3,11 @@
 import json
 import logging
 import queue
+import subprocess
 import sys
 
 import pytest
+from structlog.contextvars import bound_contextvars
 
 from app.telemetry import logs
 from app.telemetry.logs import JsonLines, PlainLines, masked
@@ -19,6 +21,16 @@ SECRETS = [
     "at-abcdefghijkl",
     "http://me:password@proxy:8080",
 ]
+
+
+@pytest.fixture
+def root():
+    """The root logger, put back as it was."""
+    logger = logging.getLogger()
+    handlers, level = logger.handlers[:], logger.level
+    yield logger
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
 
 
 def record(message: str, *arguments, error=None, **fields) -> logging.LogRecord:
@@ -79,14 +91,41 @@ def test_a_plain_line_has_its_fields_and_its_exception():
     assert rest == "ValueError: why"
 
 
-@pytest.fixture
-def root():
-    """The root logger, put back as it was."""
-    logger = logging.getLogger()
-    handlers, level = logger.handlers[:], logger.level
-    yield logger
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
+@pytest.mark.usefixtures("root")
+def test_a_line_says_whose_request_it_is_about(capsys):
+    """Also the line of a library that knows nothing of requests; what is said itself counts."""
+    listener = logs.start(level="info", as_json=True)
+    with bound_contextvars(request_id="req-7"):
+        logging.getLogger("library").warning("no idea")
+        logging.getLogger("app.y").info("other", extra={"request_id": "req-8"})
+    logging.getLogger("app.y").info("nobody's")
+    listener.stop()
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line.get("request_id") for line in lines] == ["req-7", "req-8", None]
+
+
+FLOOD = """
+import logging, sys
+from app.telemetry import logs
+logs.QUEUE_LINES_MAX = 100
+logs.start(level="info", as_json=True)
+for number in range(20_000):
+    logging.getLogger("app.flood").info("x" * 100)
+(family,) = logs.LogCounts().families()
+print(int(family.samples[0].value), flush=True)
+import os; os._exit(0)
+"""
+
+
+def test_a_pipe_that_nobody_reads_holds_nobody_up():
+    """Two megabytes into a pipe of 64 KB: whoever waited for room would wait for ever."""
+    with subprocess.Popen(
+        [sys.executable, "-c", FLOOD], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as flood:
+        dropped = int(flood.stdout.readline())
+        assert flood.wait(60) == 0
+        flood.stderr.close()
+    assert 19_000 < dropped < 20_000
 
 
 def test_lines_go_to_stderr_by_another_thread(root, capsys):

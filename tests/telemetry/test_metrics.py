@@ -131,6 +131,18 @@ def test_streams_are_counted_while_they_last():
     assert seen['codex2api_time_to_first_event_seconds_bucket{le="120.0"}'] == 2
 
 
+@pytest.mark.parametrize(("stream", "status", "count"), [
+    (True, 200, 1), (True, 499, 1), (True, 503, 0), (False, 200, 0),
+])  # fmt: skip
+def test_streams_are_timed_to_their_end(stream, status, count):
+    """Those that came to be streams; every request is timed besides."""
+    metrics = Metrics()
+    metrics.call(Dialect.CHAT, call(stream=stream), status, "ok", 3.0)
+    seen = page(metrics)
+    assert seen["codex2api_stream_seconds_count"] == count
+    assert seen["codex2api_request_seconds_count"] == 1
+
+
 def test_pieces_of_streams_are_counted():
     """By the clock that the metrics were given; see `app.telemetry.flow`."""
     metrics = Metrics(monotonic=lambda: 4.0)
