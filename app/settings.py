@@ -115,6 +115,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The certificate's private key."""
     metrics_token: str | None = None
     """Bearer token of `/metrics`; open without it, as scrapers in a private network expect."""
+    traces_url: str | None = None
+    """Where an OpenTelemetry collector takes traces over HTTP; none, as they need an extra."""
     admin_bind: tuple[str, int] | None = None
     """A second listener for the admin side only; by default both share one."""
     log_level: str = "info"
@@ -278,6 +280,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("CODEX_TLS_CERT", "tls_cert", existing_file, _A_FILE),
     Variable("CODEX_TLS_KEY", "tls_key", existing_file, _A_FILE),
     Variable("CODEX_METRICS_TOKEN", "metrics_token", printable(1, 256), _A_TEXT, secret=True),
+    Variable("OTEL_EXPORTER_OTLP_ENDPOINT", "traces_url", url("http", "https"), _A_URL),
     Variable("CODEX_ADMIN_BIND", "admin_bind", host_port, "host:port, such as 127.0.0.1:8081"),
     Variable("LOG_LEVEL", "log_level", one_of(*_LOG_LEVELS), ", ".join(_LOG_LEVELS)),
     Variable("LOG_FORMAT", "log_format", one_of("json", "console"), "json or console"),

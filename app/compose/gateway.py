@@ -20,7 +20,7 @@ from app.admin.rates import Rates
 from app.clock import SystemClock
 from app.compose import offer, parts
 from app.compose.books import Books
-from app.compose.observers import Observers
+from app.compose.observers import Observers, Watchers
 from app.compose.sharing import Sharing
 from app.dialects.catalog import Catalog
 from app.dialects.live_manifest import overlaid
@@ -41,6 +41,7 @@ from app.errors import StateError
 from app.pool.explanation import Explanations
 from app.pool.policy import Policy
 from app.pool.state import Health
+from app.ports import CallObserver
 from app.relay.history import MemoryHistory, history_bounds
 from app.relay.relay import Relay
 from app.settings import Settings
@@ -50,6 +51,7 @@ from app.telemetry.account_counts import AccountCounts
 from app.telemetry.exposition import Exposition
 from app.telemetry.heartbeat import Heartbeat
 from app.telemetry.metrics import Metrics
+from app.telemetry.traces import traces
 from app.tokenizer import Tokenizer
 from app.upstream.auth_server import Route
 from app.upstream.http import HttpClient
@@ -80,6 +82,10 @@ class Gateway:
         self.keys: KeyBook = store.key_book()
         self.account_counts = AccountCounts(now=self.clock.now)
         self.metrics = Metrics(accounts=self.account_counts, monotonic=self.clock.monotonic)
+        self.traces = traces(settings.traces_url, now=self.clock.now)
+        self.watcher: CallObserver = (
+            Watchers(self.metrics, self.traces) if self.traces else self.metrics
+        )
         self.books = Books(settings, store, self.clock)
         self.sharing = Sharing(
             settings, incarnation=self.books.incarnation, clock=self.clock, rng=self.rng
@@ -139,7 +145,11 @@ class Gateway:
             rng=self.rng,
             # The books first: what they note must be there before anybody sees it.
             observer=Observers(
-                self.books.accountant, self.metrics, renew=self._renew_soon, ended=self._rated
+                self.books.accountant,
+                self.metrics,
+                *([self.traces] if self.traces else []),
+                renew=self._renew_soon,
+                ended=self._rated,
             ),
             settings=parts.relay_settings(self.settings.limits),
             recall=self.sharing.recall if self.sharing.others else None,

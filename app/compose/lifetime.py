@@ -44,6 +44,8 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
             HttpClient(proxy_url=proxy_url, ca_file=settings.ca_file)
         )
         opened = Gateway(settings, store, client)
+        if opened.traces is not None:
+            stack.push_async_callback(asyncio.to_thread, opened.traces.close)
         stack.push_async_callback(opened.sharing.close)
         wanted = [Secret(key) for key in settings.api_keys]
         if wanted:

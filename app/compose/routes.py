@@ -69,7 +69,7 @@ def _data_plane(opened: Gateway) -> list[ASGIRouteHandler]:
         relay=opened.relay,
         in_flight=opened.in_flight,
         clock=opened.clock,
-        observer=opened.metrics,
+        observer=opened.watcher,
         bounds=Bounds(
             settings.body_bytes_max,
             limits.body_read_timeout_s,
