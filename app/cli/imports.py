@@ -51,7 +51,7 @@ def _options(command: F) -> F:
         click.option(
             "--make-keys",
             is_flag=True,
-            help="Make new keys for those of which only a digest is stored; prints them once.",
+            help="Make new keys for those that can't be taken over; prints them once.",
         ),
         click.option("--dry-run", is_flag=True, help="Only say what would be taken."),
         click.argument("source", type=Place()),
@@ -85,7 +85,7 @@ def import_go(
 def import_codex_lb(
     *, source: str, dry_run: bool, make_keys: bool, key_file: Path | None, as_json: bool
 ) -> None:
-    """Take over from codex-lb: accounts as they are, keys and budgets with --make-keys.
+    """Take over from codex-lb: accounts as they are, keys with their budgets.
 
     Its key file is looked for beside a SQLite file, unless --key-file names it.
     """
@@ -96,7 +96,7 @@ def import_codex_lb(
 @imports.command(name="litellm")
 @_options
 def import_litellm(*, source: str, dry_run: bool, make_keys: bool, as_json: bool) -> None:
-    """Take over from LiteLLM: keys with their models, limits and budgets, with --make-keys."""
+    """Take over from LiteLLM: keys with their models, limits and budgets."""
     reader = _Reader(litellm.PRODUCT, litellm.found)
     _import(reader, source, None, dry_run=dry_run, make_keys=make_keys, as_json=as_json)
 
@@ -165,7 +165,7 @@ def _lines(outcome: Outcome, *, dry_run: bool, make_keys: bool) -> list[str]:
         lines.append(f"... and {len(outcome.remarks) - len(shown)} more; --json lists all.")
     if outcome.to_make:
         lines.append(
-            "Only a digest of these keys is stored, so they must be made anew"
+            "These keys are stored in a form that is not known, so they must be made anew"
             + ("" if make_keys else " (--make-keys does that)")
             + " and given to their callers:"
         )

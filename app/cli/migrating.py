@@ -2,8 +2,8 @@
 
 A dry run and a real one tell the same: what is new, what is there already, what can't be taken and
 why. An account is known by its identity and a key by its digest, so an import may be run again
-after it was interrupted. A key of which only a digest is known is made anew, if that is wanted, and
-is then known by its name.
+after it was interrupted. Of a key its SHA-256 is enough; one of which not even that is known is
+made anew, if that is wanted, and is then known by its name.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from msgspec import Struct
 from app.accounts.enrolment import whose
 from app.accounts.new_account import printable
 from app.clock import SystemClock
+from app.domain.account import Secret
 from app.domain.enrolment import CreatedKey, Enrolment, KeyChanges
 from app.foreign.found import Found, FoundAccount, FoundKey, Remark
 from app.settings import Settings
@@ -116,7 +117,7 @@ def _each_once(found: Found) -> list[FoundAccount]:
 
 def _warn_of_short_keys(whole: Sequence[FoundKey], found: Found) -> None:
     for each in whole:
-        if each.key is not None and len(each.key.reveal()) < _GUESSED_UNDER:
+        if isinstance(each.key, Secret) and len(each.key.reveal()) < _GUESSED_UNDER:
             found.note(each.row, each.name, f"its key has under {_GUESSED_UNDER} characters")
 
 

@@ -250,8 +250,14 @@ class StoredKey(Struct, frozen=True):
     version: int = 0
 
 
+class KeyDigest(Struct, frozen=True):
+    """What another gateway keeps of a caller's key: its SHA-256. The key itself is nowhere."""
+
+    sha256: bytes
+
+
 class CreatedKey(Struct, frozen=True):
-    """A new key: the only time that it can be shown."""
+    """A new key: the only time that it can be shown; empty if only its digest was brought."""
 
     caller: Caller
     key: Secret

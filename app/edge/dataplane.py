@@ -150,7 +150,7 @@ class DataPlane:
             self._till.close(run.ticket, ended)
         self._observer.call(dialect, call, status, run.code, seconds)
         if logger.isEnabledFor(logging.DEBUG):
-            said: dict[str, object] = {"dialect": dialect.value}
+            said: dict[str, object] = {"request_id": run.id, "dialect": dialect.value}
             said |= {"model": call.model if call else None, "status": status, "code": run.code}
             logger.debug("call", extra={**said, "seconds": seconds})
 

@@ -1,7 +1,7 @@
 """codex-lb: accounts whose tokens are sealed with Fernet, callers' keys as digests with limits.
 
-Of a key only the SHA-256 is there, so the key itself can't be taken over: it has to be made anew,
-with the same name, models, end and budgets. Limits in tokens a day have no counterpart here.
+Of a key only the SHA-256 is there, which is enough for its callers to go on with it, with the same
+models, end and budgets. Limits in tokens a day have no counterpart here.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from app.domain.caller import Allowance
 from app.domain.enrolment import Enrolment
 from app.foreign.found import BadValue, Found, FoundAccount, FoundKey, WrongSecret
 from app.foreign.reading import Product, Tables, Wanted
-from app.foreign.values import Row, flag, moment, money, names, text
+from app.foreign.values import Row, flag, key_digest, moment, money, names, text
 
 _TOKENS: Final = ("access_token", "refresh_token", "id_token")
 
@@ -175,6 +175,7 @@ def _take_key(row: Row, limits: list[Row], result: Found) -> None:
     key = FoundKey(
         row=place,
         name=name or place,
+        key=key_digest(row.get("key_hash")),
         enabled=flag(row.get("is_active"), default=True),
         expires_at=moment(row.get("expires_at"), "expires_at"),
         models=names(row.get("allowed_models"), "allowed_models"),

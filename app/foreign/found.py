@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from app.accounts.new_account import Unusable, printable
 from app.domain.account import Secret
 from app.domain.caller import Allowance
-from app.domain.enrolment import Enrolment
+from app.domain.enrolment import Enrolment, KeyDigest
 from app.errors import InvalidRequest, StateError
 
 
@@ -41,11 +41,11 @@ class FoundAccount(Struct, frozen=True):
 
 
 class FoundKey(Struct, frozen=True, kw_only=True):
-    """A caller's key; `key` is None where the other product keeps only a digest of it."""
+    """A caller's key, or its digest; None where the other product keeps one of another form."""
 
     row: str
     name: str
-    key: Secret | None = None
+    key: Secret | KeyDigest | None = None
     enabled: bool = True
     expires_at: float | None = None
     models: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from typing import Final
 from app.domain.caller import Allowance
 from app.foreign.found import BadValue, Found, FoundKey
 from app.foreign.reading import Product, Tables, Wanted
-from app.foreign.values import Row, count, flag, moment, money, names, spent, text
+from app.foreign.values import Row, count, flag, key_digest, moment, money, names, spent, text
 
 _KEYS: Final = "LiteLLM_VerificationToken"
 _BUDGETS: Final = "LiteLLM_BudgetTable"
@@ -84,6 +84,7 @@ def _take(row: Row, shared: Row, teams: Mapping[object, Row], result: Found) -> 
         FoundKey(
             row=place,
             name=name,
+            key=key_digest(row["token"]),
             enabled=enabled and not flag(row.get("blocked"), default=False),
             expires_at=moment(row.get("expires"), "expires"),
             models=_models(row, team),

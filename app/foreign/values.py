@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from app.domain.enrolment import KeyDigest
 from app.foreign.found import BadValue
 
 Row = Mapping[str, object]
@@ -23,6 +24,7 @@ COUNT_MAX: Final = 1_000_000_000_000
 NAME_CHARS_MAX: Final = 128
 NAMES_MAX: Final = 1_000
 
+_SHA256: Final = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 _NUSD: Final = 1_000_000_000
 _MILLISECONDS_FROM: Final = 1e11
 _MOMENT: Final = re.compile(
@@ -198,3 +200,9 @@ def _json(value: object, field: str) -> object:
 
 def _shown(value: object) -> str:
     return repr(value)[:_SHOWN_CHARS]
+
+
+def key_digest(value: object) -> KeyDigest | None:
+    """Return the SHA-256 of a caller's key from its 64 hexadecimal digits, or None."""
+    digits = text(value)
+    return KeyDigest(bytes.fromhex(digits)) if _SHA256.fullmatch(digits) else None

@@ -9,6 +9,7 @@ and random. When a key expires or what it may ask for is judged where it is used
 import hmac
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from msgspec import UNSET
@@ -19,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain import enrolment
 from app.domain.account import Secret
 from app.domain.caller import Allowance, Caller, KeyId
-from app.domain.enrolment import CreatedKey, KeyChanges, StoredKey, labels, limit
+from app.domain.enrolment import CreatedKey, KeyChanges, KeyDigest, StoredKey, labels, limit
 from app.errors import InvalidRequest, StaleEdit
 from app.store.account_rows import names, names_column
 from app.store.engine import Database
@@ -55,7 +56,7 @@ class Keys:
         *,
         name: str,
         at: float,
-        key: Secret | None = None,
+        key: Secret | KeyDigest | None = None,
         expires_at: float | None = None,
         models: tuple[str, ...] = (),
         groups: tuple[str, ...] = (),
@@ -64,7 +65,7 @@ class Keys:
         networks: tuple[str, ...] = (),
         allowance: Allowance = _UNLIMITED,
     ) -> CreatedKey:
-        """Make a key, or store the one that the operator brings along.
+        """Make a key, or store the one that the operator brings along, whole or as a digest.
 
         Raises:
             InvalidRequest: The operator's key has a wrong form or is there already; a name, a
@@ -89,7 +90,7 @@ class Keys:
             if await self._known(connection, _checked(key)):
                 raise InvalidRequest("This key is there already.", param="key")
             await self._insert(connection, caller, key, at=at)
-        return CreatedKey(caller, key)
+        return CreatedKey(caller, Secret("") if isinstance(key, KeyDigest) else key)
 
     async def ensure(self, wanted: Sequence[Secret], *, name: str, at: float) -> int:
         """Store the keys that are not there yet, and return how many; a revoked one stays so.
@@ -148,24 +149,25 @@ class Keys:
             row = (await connection.execute(select(keys).where(*mine))).one_or_none()
         return None if row is None else _stored(row)
 
-    async def _known(self, connection: AsyncConnection, key: Secret) -> bool:
-        digests = [digest(key.reveal(), pepper) for pepper in self._vault.peppers.values()]
+    async def _known(self, connection: AsyncConnection, key: Secret | KeyDigest) -> bool:
+        peppers = self._vault.peppers.values()
+        digests = [each for pepper in peppers for each in digests_of(key, pepper)]
         query = select(func.count()).where(keys.c.digest.in_(digests))
         return bool((await connection.execute(query)).scalar_one())
 
     async def _insert(
-        self, connection: AsyncConnection, caller: Caller, key: Secret, *, at: float
+        self, connection: AsyncConnection, caller: Caller, key: Secret | KeyDigest, *, at: float
     ) -> None:
         count = (await connection.execute(select(func.count()).select_from(keys))).scalar_one()
         if count >= self._keys_max:
             raise InvalidRequest(f"The store holds {count} keys, which is the limit.")
         version = self._vault.pepper_version
-        text = key.reveal()
+        text = "" if isinstance(key, KeyDigest) else key.reveal()
         await connection.execute(
             insert(keys).values(
                 id=caller.id,
                 name=caller.name,
-                digest=digest(text, self._vault.peppers[version]),
+                digest=digests_of(key, self._vault.peppers[version])[0],
                 pepper=version,
                 tail=text[-_TAIL_CHARS:] if len(text) >= _LONG_ENOUGH_FOR_TAIL else "",
                 enabled=caller.enabled,
@@ -209,6 +211,17 @@ class KeyBook:
             entry = self._entries.get(given)
             if hmac.compare_digest(given, entry.digest if entry else _DUMMY) and entry:
                 found = entry.caller
+        return found or self._find_foreign(key)
+
+    def _find_foreign(self, key: str) -> Caller | None:
+        """Return the caller whose key was brought from elsewhere, as a digest."""
+        found: Caller | None = None
+        foreign = sha256(encoded(key)).digest()
+        for pepper in self._peppers:
+            given = foreign_digest(foreign, pepper)
+            entry = self._entries.get(given)
+            if hmac.compare_digest(given, entry.digest if entry else _DUMMY) and entry:
+                found = entry.caller
         return found
 
     @property
@@ -230,11 +243,33 @@ async def _check_version(connection: AsyncConnection, key_id: KeyId, version: in
 
 def digest(key: str, pepper: bytes) -> bytes:
     """Return what is stored of a key."""
-    # A header may hold any byte; one that is no text must be a key that nobody has, not an error.
-    return hmac.digest(pepper, key.encode("utf-8", "surrogatepass"), "sha256")
+    return hmac.digest(pepper, encoded(key), "sha256")
 
 
-def _checked(key: Secret) -> Secret:
+def foreign_digest(sha256: bytes, pepper: bytes) -> bytes:
+    """Return what is stored of a key of which only this digest is known.
+
+    No key begins with a NUL, so whoever has got hold of the digest has no key that opens.
+    """
+    return hmac.digest(pepper, b"\0sha256:" + sha256, "sha256")
+
+
+def digests_of(key: Secret | KeyDigest, pepper: bytes) -> list[bytes]:
+    """Return how a key is stored, and after that how else it may have been."""
+    if isinstance(key, KeyDigest):
+        return [foreign_digest(key.sha256, pepper)]
+    text = key.reveal()
+    return [digest(text, pepper), foreign_digest(sha256(encoded(text)).digest(), pepper)]
+
+
+def encoded(key: str) -> bytes:
+    """Return a key as bytes; a header may hold what is no text, which is a key that nobody has."""
+    return key.encode("utf-8", "surrogatepass")
+
+
+def _checked(key: Secret | KeyDigest) -> Secret | KeyDigest:
+    if isinstance(key, KeyDigest):
+        return key
     text = key.reveal()
     fits = KEY_CHARS_MIN <= len(text) <= KEY_CHARS_MAX
     if not fits or not text.isascii() or not text.isprintable() or " " in text:

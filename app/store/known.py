@@ -13,10 +13,10 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.account import Secret
-from app.domain.enrolment import Enrolment
+from app.domain.enrolment import Enrolment, KeyDigest
 from app.settings import Driver, Settings
 from app.store.account_rows import identity
-from app.store.keys import digest
+from app.store.keys import digests_of
 from app.store.store import database_of
 from app.store.tables import accounts, keys
 from app.store.vault import Vault, open_vault, prove
@@ -38,7 +38,7 @@ class Known(Struct, frozen=True):
 
 
 async def already_there(
-    settings: Settings, new: Sequence[Enrolment], given: Sequence[Secret]
+    settings: Settings, new: Sequence[Enrolment], given: Sequence[Secret | KeyDigest]
 ) -> Known:
     """Tell what the store of `settings` has already; it may be missing or older.
 
@@ -69,12 +69,13 @@ async def already_there(
 
 
 async def _known_keys(
-    connection: AsyncConnection, vault: Vault, given: Sequence[Secret]
+    connection: AsyncConnection, vault: Vault, given: Sequence[Secret | KeyDigest]
 ) -> frozenset[int]:
     digests = {
-        digest(key.reveal(), pepper): place
+        each: place
         for place, key in enumerate(given)
         for pepper in vault.peppers.values()
+        for each in digests_of(key, pepper)
     }
     held = await _held(connection, keys.c.digest, list(digests))
     return frozenset(digests[each] for each in held)

@@ -16,7 +16,7 @@ LEAST: Final = -16
 """The first bucket ends at 2 to the power of this, in seconds: 15 us."""
 MOST: Final = 7
 """And the last one that has an end at two minutes."""
-_SLOTS: Final = 64
+_SLOTS: Final = 128
 PARTS: Final = ("upstream", "gateway", "caller")
 _NONE: Final = 2.0**-40
 """Added to every duration, so that none is zero, which has no exponent."""

@@ -72,28 +72,28 @@ def test_the_go_version_on_postgres_is_taken_over(postgres_url, tmp_path, run, a
 
 
 def test_codex_lb_is_taken_over(codex_lb_file, tmp_path, run, answer) -> None:
-    """With its key file; its keys are made anew if that is said, and printed once."""
+    """With its key file; its keys open what they opened there."""
     (tmp_path / "key").write_text(FERNET_KEY)
     args = ("import", "codex-lb", codex_lb_file, "--key-file", str(tmp_path / "key"))
     said = run(*args, "--dry-run").stdout
     assert "1 accounts would be added" in said
-    assert "  ci: models gpt-5; 2.5 USD a day; until 2100-01-01" in said
-    assert "(--make-keys does that)" in said
+    assert "1 keys would be added" in said
     assert answer("accounts", "list") == []
     (tmp_path / "encryption.key").write_text(FERNET_KEY)
-    done = run(*args[:3], "--make-keys")
-    assert "1 keys were made anew." in done.stdout
+    done = answer(*args[:3])
+    assert (done["made"], done["to_make"]) == ([], [])
     (key,) = answer("keys", "list")
     assert key["models"] == ["gpt-5"]
-    assert f"ci  sk-c2a-{key['id']}-" in done.stdout
-    again = answer(*args[:3], "--make-keys")
-    assert (again["made"], again["to_make"]) == ([], [])
-    assert len(answer("keys", "list")) == 1
+    again = run(*args[:3]).stdout
+    assert "0 keys added, 1 there already." in again
 
 
-def test_litellm_is_taken_over(litellm_file, answer) -> None:
-    """Without --make-keys the keys are only listed, with all that they may do."""
-    done = answer("import", "litellm", litellm_file)
+def test_a_key_whose_digest_is_not_known_is_made_anew(tmp_path, answer) -> None:
+    """If that is said, and printed once; else it is only listed, with all that it may do."""
+    rows = litellm_rows()
+    rows["LiteLLM_VerificationToken"][0]["token"] = "0" * 40
+    path = str(sqlite_source(tmp_path / "llm.db", LITELLM, rows))
+    done = answer("import", "litellm", path)
     assert done["to_make"] == [
         {
             "row": "LiteLLM_VerificationToken 000000000000", "name": "ci", "enabled": True,
@@ -103,14 +103,29 @@ def test_litellm_is_taken_over(litellm_file, answer) -> None:
         }
     ]  # fmt: skip
     assert answer("keys", "list") == []
-    (made,) = answer("import", "litellm", litellm_file, "--make-keys")["made"]
+    (made,) = answer("import", "litellm", path, "--make-keys")["made"]
     assert made["key"].startswith("sk-c2a-")
+    again = answer("import", "litellm", path, "--make-keys")
+    assert (again["made"], again["to_make"]) == ([], [])
+
+
+def test_litellm_is_taken_over(litellm_file, answer) -> None:
+    """Its keys open what they opened there."""
+    done = answer("import", "litellm", litellm_file)
+    assert (done["to_make"], done["made"]) == ([], [])
+    (key,) = answer("keys", "list")
+    assert (key["name"], key["models"]) == ("ci", ["gpt-5"])
 
 
 def test_a_disabled_key_is_listed_as_such(tmp_path, run) -> None:
     """Whoever makes it anew must know."""
     rows = litellm_rows()
-    rows["LiteLLM_VerificationToken"][0] |= {"blocked": True, "models": "[]", "max_budget": None}
+    rows["LiteLLM_VerificationToken"][0] |= {
+        "token": "no digest",
+        "blocked": True,
+        "models": "[]",
+        "max_budget": None,
+    }
     path = str(sqlite_source(tmp_path / "llm.db", LITELLM, rows))
     said = run("import", "litellm", path, "--dry-run").stdout
     assert "  ci: all models; 60 requests a minute; 1000 tokens a minute; disabled\n" in said

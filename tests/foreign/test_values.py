@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from app.domain.enrolment import KeyDigest
 from app.foreign.found import BadValue
 from app.foreign.values import (
     NAMES_MAX,
     count,
     flag,
+    key_digest,
     mapping,
     moment,
     money,
@@ -157,3 +159,10 @@ def test_what_is_no_object_is_refused() -> None:
     """A list is none."""
     with pytest.raises(BadValue, match="limits is no JSON object"):
         mapping("[1]", "limits")
+
+
+def test_a_digest_is_64_digits() -> None:
+    """Anything else is none that we could compare with."""
+    assert key_digest("0f" * 32) == KeyDigest(bytes([15]) * 32)
+    for other in ("0f" * 31, "x" * 64, "", None, 5):
+        assert key_digest(other) is None

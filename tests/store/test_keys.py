@@ -1,13 +1,14 @@
 """Tests of app.store.keys."""
 
 import re
+from hashlib import sha256
 
 import pytest
 from msgspec import structs
 
 from app.domain.account import Secret
 from app.domain.caller import Allowance, KeyId
-from app.domain.enrolment import KeyChanges
+from app.domain.enrolment import KeyChanges, KeyDigest
 from app.errors import InvalidRequest
 from app.ports import Callers
 from app.store.keys import KeyBook
@@ -189,3 +190,21 @@ async def test_a_limit_that_can_not_be_is_refused(store: Store, fields) -> None:
         await store.keys.create(name="n", at=1.0, **chosen)
     (stored,) = await store.keys.list()
     assert stored.caller == made.caller
+
+
+async def test_a_key_of_which_only_the_digest_is_known_opens(store: Store) -> None:
+    """The digest itself opens nothing: who has got hold of it has no key."""
+    text = "sk-of-another-gateway-0815"
+    brought = KeyDigest(sha256(text.encode()).digest())
+    made = await store.keys.create(name="theirs", at=1.0, key=brought)
+    assert made.key.reveal() == ""
+    book = store.key_book()
+    book.replace(await store.keys.list())
+    found = book.find(text)
+    assert found is not None
+    assert found.id == made.caller.id
+    for wrong in (brought.sha256.hex(), "sha256:" + brought.sha256.hex(), text + "x"):
+        assert book.find(wrong) is None
+    for again in (brought, Secret(text)):
+        with pytest.raises(InvalidRequest, match="already"):
+            await store.keys.create(name="again", at=1.0, key=again)
