@@ -93,6 +93,32 @@ STREAMS: Final = Dashboard(
             ),
         ),
         (
+            "Callers' WebSockets",
+            (
+                over(
+                    "Connections",
+                    ("sum by (state) (codex2api_websockets{@})", "{{state}}"),
+                    stacked=True,
+                ),
+                over(
+                    "Connects",
+                    (rate("websocket_connects_total", "result"), "{{result}}"),
+                    unit="reqps",
+                ),
+                over("Closes", (rate("websocket_closes_total", "code"), "{{code}}"), unit="reqps"),
+                over(
+                    "Messages",
+                    (rate("websocket_messages_total", "direction"), "{{direction}}"),
+                    unit="reqps",
+                ),
+                over(
+                    "Bytes",
+                    (rate("websocket_bytes_total", "direction"), "{{direction}}"),
+                    unit="Bps",
+                ),
+            ),
+        ),
+        (
             "Upstream traffic",
             (
                 over(
