@@ -22,7 +22,7 @@ and their CPU can't be compared."""
 async def run(rig: Rig) -> None:
     """Measure every lane, taking turns, as often as the plan wants."""
     for _ in range(rig.plan.repeat):
-        for lane in rig.lanes:
+        for lane in (*rig.lanes, *rig.translated):
             sample, tally = await stream(rig, lane, streams=rig.plan.streams)
             rig.judge(lane, NAME, sample)
             rig.blame(lane, NAME, tally)

@@ -14,7 +14,9 @@ import msgspec
 
 UpstreamKind = Literal["plain", "tls"]
 ProgramName = Literal["gateway", "nginx", "direct"]
-Work = Literal["responses", "chat", "websocket", "forward", "none"]
+Work = Literal[
+    "responses", "chat", "responses by chat", "chat by chat", "websocket", "forward", "none"
+]
 
 
 class Key(msgspec.Struct, frozen=True):

@@ -22,6 +22,8 @@ from loadtests.bench.processes import ROOT, Program, ProgramFailed, free_port
 from loadtests.bench.upstream import Upstream
 
 KEY: Final = "sk-bench-0123456789abcdef"
+CHAT_MODEL: Final = "qwen3"
+"""A model that only the chat-only server has."""
 COMMAND: Final = [sys.executable, "-m", "app"]
 
 
@@ -46,7 +48,9 @@ def prepare(upstream: Upstream, folder: Path) -> dict[str, str]:
     empty.touch()
     environment = _environment(upstream, data, empty)
     accounts = folder / "accounts.json"
-    accounts.write_bytes(orjson.dumps(upstream.accounts()))
+    codex = upstream.accounts()
+    servers = [_server(upstream, number) for number in range(len(codex))]
+    accounts.write_bytes(orjson.dumps([*codex, *servers]))
     arguments = [*COMMAND, "accounts", "import", str(accounts), "--json"]
     done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, check=False)
     accounts.unlink()
@@ -54,6 +58,17 @@ def prepare(upstream: Upstream, folder: Path) -> dict[str, str]:
         said = done.stderr.decode("utf-8", "replace").strip()
         raise ProgramFailed(f"`codex2api accounts import` ended with {done.returncode}: {said}")
     return environment
+
+
+def _server(upstream: Upstream, number: int) -> dict[str, object]:
+    """One of as many chat-only servers as there are Codex accounts; they differ in their keys."""
+    return {
+        "type": "compatible",
+        "name": f"server {number}",
+        "base_url": f"{upstream.url}/compatible/v1",
+        "api_key": f"key-{number}",
+        "models": [CHAT_MODEL],
+    }
 
 
 @contextmanager

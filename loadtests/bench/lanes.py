@@ -5,7 +5,7 @@ nginx is asked what the gateway asks of the upstream: the same body with an acco
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -13,7 +13,7 @@ import orjson
 
 from loadtests.bench.figures import Key, ProgramName, UpstreamKind, Work
 from loadtests.bench.framing import text_frame
-from loadtests.bench.gateway import KEY, Gateway
+from loadtests.bench.gateway import CHAT_MODEL, KEY, Gateway
 from loadtests.bench.nginx import SOCKETS
 from loadtests.bench.processes import Program
 from loadtests.bench.upstream import Upstream
@@ -52,7 +52,7 @@ class Lane(msgspec.Struct, frozen=True):
         return itertools.cycle(self.streams)
 
 
-def through_gateway(gateway: Gateway, kind: UpstreamKind) -> list[Lane]:
+def through_gateway(gateway: Gateway, kind: UpstreamKind, *, model: str = MODEL) -> list[Lane]:
     """The gateway's lanes: Responses passed through, Chat Completions translated."""
     paths: tuple[tuple[Work, str], ...] = (
         ("responses", "/v1/responses"),
@@ -65,12 +65,19 @@ def through_gateway(gateway: Gateway, kind: UpstreamKind) -> list[Lane]:
             work,
             kind,
             gateway.port,
-            (_request(path, headers, _body(work, stream=True)),),
-            (_request(path, headers, _body(work, stream=False)),),
+            (_request(path, headers, _body(work, model, stream=True)),),
+            (_request(path, headers, _body(work, model, stream=False)),),
             gateway.program,
         )
         for work, path in paths
     ]
+
+
+def by_chat(gateway: Gateway, kind: UpstreamKind) -> list[Lane]:
+    """The same by way of an upstream that speaks Chat Completions only."""
+    works: Mapping[str, Work] = {"responses": "responses by chat", "chat": "chat by chat"}
+    lanes = through_gateway(gateway, kind, model=CHAT_MODEL)
+    return [msgspec.structs.replace(lane, work=works[lane.work]) for lane in lanes]
 
 
 def forwarded(program: ProgramName, port: int, upstream: Upstream, process: Program | None) -> Lane:
@@ -122,11 +129,11 @@ def _account_headers(account: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _body(work: Work, *, stream: bool) -> bytes:
+def _body(work: Work, model: str, *, stream: bool) -> bytes:
     if work == "chat":
         messages = [{"role": "user", "content": _TEXT}]
-        return orjson.dumps({"model": MODEL, "stream": stream, "messages": messages})
-    return orjson.dumps({"model": MODEL, "stream": stream, "input": _INPUT})
+        return orjson.dumps({"model": model, "stream": stream, "messages": messages})
+    return orjson.dumps({"model": model, "stream": stream, "input": _INPUT})
 
 
 def _request(path: str, headers: dict[str, str], body: bytes) -> bytes:

@@ -17,7 +17,7 @@ import msgspec
 from loadtests.bench import gateway, nginx, upstream
 from loadtests.bench.figures import Book, ProgramName, UpstreamKind
 from loadtests.bench.gateway import Gateway
-from loadtests.bench.lanes import Lane, forwarded, through_gateway
+from loadtests.bench.lanes import Lane, by_chat, forwarded, through_gateway
 from loadtests.bench.loader import Tally
 from loadtests.bench.processes import Cores, Program
 from loadtests.bench.upstream import Upstream
@@ -105,6 +105,8 @@ class Rig:
         self.plan = plan
         self.book = book
         self.lanes: list[Lane] = []
+        self.translated: list[Lane] = []
+        """Further lanes, of which only the CPU of events is measured."""
         self.direct = forwarded("direct", upstream.port, upstream, None)
         self.gateway: Gateway | None = None
         self.environment: dict[str, str] = {}
@@ -195,4 +197,5 @@ def rigged(
             ready = gateway.running(rig.environment, folder, core=cores.program)
             rig.gateway = stack.enter_context(ready)
             rig.lanes += through_gateway(rig.gateway, kind)
+            rig.translated += by_chat(rig.gateway, kind)
         yield rig

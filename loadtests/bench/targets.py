@@ -58,10 +58,17 @@ def _times_nginx(
     return Target(text, Key(scenario, upstream, "gateway", work, metric), at_most, ratio=True)
 
 
+BY_CHAT: Final[tuple[Work, ...]] = ("responses by chat", "chat by chat")
+UPSTREAM_NAMES: Final[dict[UpstreamKind, str]] = {"tls": "TLS", "plain": "plain"}
 TARGETS: Final = (
     _times_nginx("CPU of an event passed through, TLS", "events", "tls", "responses", 2.0),
     _times_nginx("CPU of an event translated to chat, TLS", "events", "tls", "chat", 2.5),
     _times_nginx("CPU of an event translated to chat, plain", "events", "plain", "chat", 2.5),
+    *(
+        _times_nginx(f"CPU of an event, {work}, {name}", "events", upstream, work, 2.5)
+        for work in BY_CHAT
+        for upstream, name in UPSTREAM_NAMES.items()
+    ),
     _times_nginx("CPU of a whole chat completion, plain", "requests", "plain", "chat", 9.0),
     _times_nginx("CPU of a whole response, plain", "requests", "plain", "responses", 9.0),
     _times_nginx("p99 delay of an event passed through, TLS", "latency", "tls", "responses", 3.0),

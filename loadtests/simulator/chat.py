@@ -4,13 +4,14 @@ The items are the same as for Responses; what chat has no words for (encrypted r
 compaction) is left out. `[DONE]` ends a stream, unless the terminal knob makes it fail.
 """
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
 from loadtests.simulator.events import Event, Reply, message_of, pause
-from loadtests.simulator.item_events import escaped
+from loadtests.simulator.item_events import escaped, text_pieces
 from loadtests.simulator.items import FunctionCall, Message, Reasoning
 
 
@@ -86,10 +87,11 @@ def _text(reply: Reply, text: str, key: str) -> Iterator[Event]:
     marker = f'"{key}":"'.encode()
     at = empty.head.index(marker) + len(marker)
     before, after = empty.head[:at], empty.head[at:]
-    size = reply.knobs.delta_chars
-    for begin in range(0, len(text), size):
-        piece = escaped(text[begin : begin + size])
-        yield Event(b"", before + piece + after, None, empty.after_s)
+    knobs = reply.knobs
+    mark = b"n=" + escaped(knobs.nonce) + b" " if knobs.nonce is not None else b""
+    for piece in text_pieces(reply, text):
+        stamp = b"t=%d " % time.monotonic_ns() if knobs.timestamps else b""
+        yield Event(b"", before + stamp + mark + piece + after, None, empty.after_s)
     if key == "reasoning_content":
         reply.reasoning_tokens += _tokens(reply, text)
     else:

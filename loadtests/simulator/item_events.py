@@ -157,7 +157,7 @@ def _deltas(
             yield Event(name, head, prefix + text + suffix, gap_s)
 
 
-def _pieces(reply: Reply, text: str) -> Iterator[bytes]:
+def text_pieces(reply: Reply, text: str) -> Iterator[bytes]:
     """The text in JSON-escaped deltas, with the traps that the knobs set in it."""
     knobs = reply.knobs
     size = knobs.delta_chars
@@ -245,7 +245,7 @@ def _message(reply: Reply, item: Message, index: int) -> Iterator[Event]:
     kind = "response.refusal" if item.refusal else "response.output_text"
     yield numbered("response.content_part.added", {**at, "part": {**part, key: ""}})
     sent: list[bytes] = []
-    yield from _deltas(reply, f"{kind}.delta", at, _pieces(reply, item.text), sent)
+    yield from _deltas(reply, f"{kind}.delta", at, text_pieces(reply, item.text), sent)
     reply.output_tokens += _tokens(sent, reply)
     for number, annotation in enumerate(item.annotations):
         fields = {**at, "annotation_index": number, "annotation": annotation}
