@@ -6,14 +6,15 @@ of looking them up in some state, and a request costs one plain call on its way 
 
 import gc
 import logging
-from typing import cast
+from contextlib import AsyncExitStack
+from typing import Any, cast
 
 from litestar import Litestar
 from litestar.types import LifeSpanReceive, LifeSpanSend, Receive, Scope, Send
 
-from app.compose import build, gateway
+from app.compose import build, build_admin, gateway
 from app.errors import GatewayError
-from app.serving import Ending, hear_drain, stop_worker
+from app.serving import Ending, hear_drain, listening, stop_worker
 from app.settings import Settings
 from app.telemetry import logs
 
@@ -40,11 +41,16 @@ class Application:
         settings = Settings.from_env()
         listener = logs.start(level=settings.log_level, as_json=settings.log_format == "json")
         try:
-            async with gateway(settings) as opened:
+            async with AsyncExitStack() as stack:
+                opened = await stack.enter_async_context(gateway(settings))
                 ending = Ending(
                     opened.sockets, drain_timeout_s=settings.drain_timeout_s, stop=stop_worker
                 )
                 hear_drain(opened.drain, ending)
+                if settings.admin_bind is not None:
+                    admin: Any = build_admin(opened)
+                    apart = listening(admin, settings, at=settings.admin_bind)
+                    await stack.enter_async_context(apart)
                 self._app = build(opened)
                 _settle_memory()
                 await send({"type": "lifespan.startup.complete"})

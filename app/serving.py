@@ -20,7 +20,8 @@ import os
 import resource
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any, Final, Protocol
 
@@ -28,8 +29,11 @@ from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
+from granian.server.embed import Server as EmbeddedServer
+from litestar.types import ASGIApp
 
 from app.clock import SystemClock
+from app.errors import StateError
 from app.settings import Settings
 
 DRAIN_SIGNAL: Final = signal.SIGUSR1
@@ -145,6 +149,54 @@ def serve(settings: Settings) -> int:
     )
     server.serve()
     return 0
+
+
+@asynccontextmanager
+async def listening(
+    app: ASGIApp, settings: Settings, *, at: tuple[str, int]
+) -> AsyncIterator[None]:
+    """Serve `app` in this process's running loop at an address of its own, for the block.
+
+    Several workers may listen at the same address; the system gives each connection to one. At
+    the end running requests get a few seconds.
+
+    Raises:
+        StateError: The address can't be had.
+    """
+    address, port = at
+    options: dict[str, Any] = {}
+    if settings.tls_cert and settings.tls_key:
+        options = {"ssl_cert": settings.tls_cert, "ssl_key": settings.tls_key}
+    server = EmbeddedServer(
+        target=app,
+        address=address,
+        port=port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=HEADER_TIMEOUT_MS, max_buffer_size=HEADER_BUFFER_BYTES
+        ),
+        log_level=LogLevels.error,
+        **options,
+    )
+    server.workers_kill_timeout = HASTE_S
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(_served(server, f"{address}:{port}"))
+        try:
+            # It binds in its first step; what goes wrong with it is known then.
+            await asyncio.sleep(0)
+            if not serving.done():
+                yield
+        finally:
+            server.stop()  # type: ignore[no-untyped-call]  # Granian gives it no types
+
+
+async def _served(server: EmbeddedServer, name: str) -> None:
+    try:
+        await server.serve()
+    except (OSError, RuntimeError) as error:
+        raise StateError(f"Nothing can listen at {name} (CODEX_ADMIN_BIND): {error}.") from error
 
 
 def hold_drain() -> None:

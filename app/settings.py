@@ -184,8 +184,6 @@ class Settings(Struct, frozen=True, kw_only=True):
             found.append("ADMIN_SECRET is under 12 characters, which can be guessed.")
         if self.allow_anonymous and self.bind not in {"127.0.0.1", "::1", "localhost"}:
             found.append(f"CODEX_ALLOW_ANONYMOUS lets everybody who reaches {self.bind} in.")
-        if self.admin_bind is not None:
-            found.append("CODEX_ADMIN_BIND has no effect: this version has no admin API yet.")
         return found
 
 

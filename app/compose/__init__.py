@@ -7,6 +7,6 @@ opens a connection or reads a global.
 
 from app.compose.gateway import Gateway
 from app.compose.lifetime import gateway
-from app.compose.routes import build
+from app.compose.routes import build, build_admin
 
-__all__ = ["Gateway", "build", "gateway"]
+__all__ = ["Gateway", "build", "build_admin", "gateway"]

@@ -75,7 +75,7 @@ class Administration:
             explainer=Explainer(explanations=opened.explanations, requests=store.request_log),
             live=self.live,
             drain=self._drain,
-            models=opened.models.catalog.names,
+            model_names=self._model_names,
             take_over=opened.catch_up,
             clock=clock,
         )
@@ -122,6 +122,10 @@ class Administration:
         good = answer.status is not None and answer.status < 400
         detail = "it answers" if good else answer.reason or f"it answers {answer.status}"
         return Tried(ok=good, detail=detail, status=answer.status)
+
+    def _model_names(self) -> Sequence[str]:
+        # The catalogue is replaced as a whole now and then.
+        return self._opened.models.catalog.names()
 
     async def _drain(self) -> None:
         self._opened.drain()

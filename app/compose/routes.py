@@ -5,6 +5,7 @@ from typing import Final
 
 from litestar import Litestar
 from litestar.handlers import ASGIRouteHandler
+from litestar.types import ControllerRouterHandler
 
 from app.compose.gateway import Gateway
 from app.compose.sockets import SocketRoutes
@@ -49,14 +50,28 @@ def build(opened: Gateway) -> Litestar:
                 late=lambda: opened.heartbeat.lag_s > limits.loop_lag_ready_s,
                 metrics_token=Secret(settings.metrics_token) if settings.metrics_token else None,
             ),
-            mount(application(opened.admin_parts, opened.admin_gate)),
-            *spa.routes(build=ADMIN_UI),
+            *([] if settings.admin_bind else _admin(opened)),
             *absent.routes(),
         ],
         exception_handlers={Exception: render},
         openapi_config=None,
         logging_config=None,
     )
+
+
+def build_admin(opened: Gateway) -> Litestar:
+    """Return the application that serves the admin side alone, at an address of its own."""
+    return Litestar(
+        route_handlers=_admin(opened),
+        exception_handlers={Exception: render},
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _admin(opened: Gateway) -> list[ControllerRouterHandler]:
+    api = mount(application(opened.admin_parts, opened.admin_gate))
+    return [api, *spa.routes(build=ADMIN_UI)]
 
 
 def _data_plane(opened: Gateway) -> list[ASGIRouteHandler]:

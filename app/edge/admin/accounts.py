@@ -69,7 +69,9 @@ class AccountsController(Controller):
         limit: Annotated[int, QueryParameter(ge=1, le=500)] = 50,
         today_since: Annotated[
             float | None,
-            QueryParameter(description="Epoch seconds at which the viewer's day began."),
+            QueryParameter(
+                ge=0, le=1e11, description="Epoch seconds at which the viewer's day began."
+            ),
         ] = None,
     ) -> AccountPage:
         """List accounts: any of the groups, all of the tags; state is of this moment."""

@@ -93,7 +93,7 @@ class Parts(Struct, frozen=True):
     explainer: Explainer
     live: LiveFeed
     drain: Drain
-    models: ModelNames
+    model_names: ModelNames
     take_over: TakeOver
     clock: Clock
 

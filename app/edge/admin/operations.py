@@ -87,7 +87,7 @@ class OperationsController(Controller):
         self,
         *,
         audit: Given[Auditor],
-        cursor: Annotated[int | None, QueryParameter(ge=0)] = None,
+        cursor: Annotated[int | None, QueryParameter(ge=0, le=2**31 - 1)] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
         action: Annotated[str | None, QueryParameter(max_length=64)] = None,
     ) -> AuditPage:
@@ -97,8 +97,8 @@ class OperationsController(Controller):
         return AuditPage(items, more)
 
     @get("/connect")
-    async def connect(self, where: Given[Where], models: Given[ModelNames]) -> Connect:
+    async def connect(self, where: Given[Where], model_names: Given[ModelNames]) -> Connect:
         """Return what clients need to get here, as this browser does."""
         address = f"{'https' if where.secure else 'http'}://{where.host}"
         bases = {name: f"{address}{base}" for name, base in ENDPOINTS.items()}
-        return Connect(address, bases, list(models()))
+        return Connect(address, bases, list(model_names()))
