@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(INSTALL_S + 120)]
 TASK_S = 90
 NOWHERE = "http://127.0.0.1:9"
 QUIET = {
+    "CLAUDE_CODE_MAX_RETRIES": "1",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "DISABLE_AUTOUPDATER": "1",
     "DISABLE_ERROR_REPORTING": "1",
