@@ -6,6 +6,7 @@ import pytest
 
 from app.domain.account import Secret
 from app.domain.caller import Allowance
+from app.domain.enrolment import KeyDigest
 from app.foreign.codex_lb import found
 from app.foreign.found import Found, FoundKey, WrongSecret
 from tests.foreign.sources import FERNET_KEY, Rows, codex_lb_rows
@@ -50,7 +51,8 @@ def test_accounts_and_keys_are_found() -> None:
     assert each.new.id_token is None
     assert result.keys == [
         FoundKey(
-            row="api_keys k1", name="ci", models=("gpt-5",), expires_at=4_102_444_800.0,
+            row="api_keys k1", name="ci", key=KeyDigest(bytes(32)), models=("gpt-5",),
+            expires_at=4_102_444_800.0,
             allowance=Allowance(day_nusd=2_500_000_000),
         )
     ]  # fmt: skip

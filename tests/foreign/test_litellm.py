@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from app.domain.caller import Allowance
+from app.domain.enrolment import KeyDigest
 from app.foreign.found import Found, FoundKey
 from app.foreign.litellm import found
 from tests.foreign.sources import Rows, litellm_rows
@@ -20,11 +21,12 @@ def of(tables: Rows | None = None, **changes: Any) -> Found:
 
 
 def test_a_key_comes_with_its_limits() -> None:
-    """All but the key itself."""
+    """And with its digest, as the key itself is not there."""
     result = of(expires="2100-01-01 00:00:00")
     assert result.keys == [
         FoundKey(
-            row=ROW, name="ci", models=("gpt-5",), expires_at=4_102_444_800.0,
+            row=ROW, name="ci", key=KeyDigest(bytes(32)), models=("gpt-5",),
+            expires_at=4_102_444_800.0,
             allowance=Allowance(
                 requests_per_minute=60, tokens_per_minute=1_000, month_nusd=10_000_000_000
             ),
