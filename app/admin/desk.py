@@ -13,6 +13,7 @@ from msgspec import UNSET, Struct, structs
 
 from app.accounts.enrolling import BATCH, Enroller
 from app.accounts.enrolment import enrolment
+from app.accounts.exporting import SealedAccounts, check_passphrase, exported, seal
 from app.accounts.importing import Fault, parse
 from app.accounts.new_account import NewAccount, Unusable, from_line
 from app.accounts.oauth import Logins
@@ -167,6 +168,18 @@ class AccountDesk:
         added = await self._rows.add(whole, at=self._clock.now(), issued_now=True)
         await self._hands.reload()
         return added
+
+    async def export(self, ids: Sequence[AccountId], passphrase: Secret) -> SealedAccounts:
+        """Return accounts with all their tokens, sealed; each gets an event that says so.
+
+        Raises:
+            InvalidRequest: The passphrase is too short.
+            NoSuchAccount: One of them is gone.
+        """
+        chosen = [self._known(each).account for each in ids]
+        check_passphrase(passphrase)
+        entries = await exported(self._rows, chosen, at=self._clock.now())
+        return await asyncio.to_thread(seal, entries, passphrase)
 
     async def edit(
         self, account_id: AccountId, changes: AccountChanges, *, version: int | None

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType, structs
 
 from app.accounts.api_accounts import api_account
 from app.accounts.enrolling import backlog
+from app.accounts.exporting import exported, sealed, unseal
 from app.accounts.importing import DATA_BYTES_MAX, parse
 from app.cli import enrolling
 from app.cli.command import (
@@ -20,7 +21,7 @@ from app.cli.command import (
     one_account,
     with_store,
 )
-from app.cli.exporting import deliver, exported
+from app.cli.exporting import deliver
 from app.cli.listing import account_lines, event_lines, filtered, shown
 from app.cli.logins import login
 from app.cli.options import account_options, given, if_given, name_if_given, names_option
@@ -103,11 +104,17 @@ def add(  # noqa: PLR0913 - one argument an option
 
 @accounts.command(name="import")
 @click.argument("file", type=click.File("rb"))
+@click.option("--passphrase", type=SecretText(), help="Of a sealed export; '-' or @FILE.")
 @account_options
 @json_option
 @click.pass_context
 def import_accounts(
-    ctx: click.Context, file: BinaryIO, *, chosen: AccountChanges, as_json: bool
+    ctx: click.Context,
+    file: BinaryIO,
+    *,
+    passphrase: Secret | None,
+    chosen: AccountChanges,
+    as_json: bool,
 ) -> None:
     """Add all accounts of FILE ('-' for stdin).
 
@@ -117,7 +124,13 @@ def import_accounts(
     The options are for the accounts that are new, and count more than what FILE says. Those that
     are there already keep their settings; `accounts set` changes them.
     """
-    parsed = parse(file.read(DATA_BYTES_MAX + 1), name=Path(getattr(file, "name", "stdin")).name)
+    data = file.read(DATA_BYTES_MAX + 1)
+    found = sealed(data)
+    if found is not None:
+        if passphrase is None:
+            raise click.UsageError("This file is sealed: give --passphrase.")
+        data = unseal(found, passphrase)
+    parsed = parse(data, name=Path(getattr(file, "name", "stdin")).name)
 
     async def use(store: Store, settings: Settings) -> list[Added]:
         with click.progressbar(
@@ -298,7 +311,8 @@ def export(*, names: tuple[str, ...], everything: bool, output: Path | None) -> 
         chosen = [await one_account(store, name) for name in names]
         if everything:
             chosen = list(await store.accounts.details())
-        return await exported(store, chosen, at=SystemClock().now())
+        found = [each.account for each in chosen]
+        return await exported(store.accounts, found, at=SystemClock().now())
 
     entries = with_store(use)
     deliver(entries, output)

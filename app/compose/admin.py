@@ -4,7 +4,7 @@ import os
 import platform
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from app import __version__
@@ -23,6 +23,7 @@ from app.compose import parts
 from app.compose.gateway import Gateway
 from app.domain.account import Account, AccountId, AccountKind, Secret
 from app.domain.ledger import Answered
+from app.domain.shared import Draining
 from app.edge.admin.application import Parts
 from app.edge.admin.gate import Gate
 from app.ports import UsageUnavailable
@@ -128,7 +129,12 @@ class Administration:
         return self._opened.models.catalog.names()
 
     async def _drain(self) -> None:
-        self._opened.drain()
+        """Drain the workers of this host: those that share its listener."""
+        opened, host = self._opened, platform.node()
+        for incarnation, presence in opened.sharing.shared.view().presences:
+            if presence.host == host and incarnation != opened.books.incarnation:
+                opened.sharing.announce(Draining(incarnation))
+        opened.drain()
 
     def _answered(self) -> tuple[int, Sequence[Answered]]:
         accountant = self._opened.books.accountant
@@ -151,7 +157,7 @@ class Administration:
                 runway=lambda now: opened.pool.runways.pool(
                     opened.pool.states, opened.pool.policy, now=now
                 ),
-                connections=dict,
+                connections=self._connections,
                 revision=lambda: opened.revision,
             ),
             roster=roster,
@@ -168,6 +174,12 @@ class Administration:
             ),
             places=(database_name(settings), settings.cache_driver.value),
         )
+
+    def _connections(self) -> Mapping[str, float]:
+        sockets = self._opened.codex.sockets
+        open_in = {f"upstream_{name}": count for name, count in sockets.connections().items()}
+        pool = {f"websocket_pool_{name}": count for name, count in sockets.states().items()}
+        return {**open_in, **pool, "late_requests": self._opened.client.late}
 
     def _journal(self) -> JournalNumbers:
         state = self._opened.books.state()

@@ -30,7 +30,7 @@ from app.domain.enrolment import StoredAccount
 from app.domain.outcome import Outcome
 from app.domain.quota import QuotaView
 from app.domain.runtime import RuntimeSettings
-from app.domain.shared import CredentialRenewed, StoreChanged
+from app.domain.shared import AccountReset, CredentialRenewed, StoreChanged
 from app.edge.admin.application import Parts
 from app.edge.admin.gate import Gate
 from app.edge.guards import Guard
@@ -308,6 +308,7 @@ class Gateway:
     def reset(self, account_id: AccountId) -> None:
         """Forget every rest of an account, as its operator knows better."""
         self.pool.reset(account_id, now=self.clock.now())
+        self.sharing.announce(AccountReset(account_id))
         self.admission.serve_line()
 
     async def catch_up(self) -> None:

@@ -3,6 +3,8 @@
 import msgspec
 import pytest
 
+from app.accounts.exporting import seal
+from app.domain.account import Secret
 from tests.cli.conftest import codex_token
 
 
@@ -335,3 +337,14 @@ def test_an_export_carries_the_settings(answer, run, tmp_path) -> None:
     plain = {"type": "codex", "access_token": "at-b", "name": "b"}
     assert b == plain | {"priority": 0, "concurrency_max": 32}
     assert a == plain | CHOSEN | {"access_token": "at-a", "name": "a", "enabled": False}
+
+
+def test_a_sealed_export_is_read_with_its_passphrase(answer, run, tmp_path) -> None:
+    """Without it nothing is; the wrong one is told."""
+    entries = [{"type": "codex", "name": "sealed", "access_token": codex_token("u")}]
+    file = tmp_path / "sealed.json"
+    file.write_bytes(msgspec.json.encode(seal(entries, Secret("a long passphrase"))))
+    assert run("accounts", "import", str(file)).exit_code == 2
+    assert run("accounts", "import", str(file), "--passphrase", "another one").exit_code == 1
+    added = answer("accounts", "import", str(file), "--passphrase", "a long passphrase")
+    assert added["created"] == 1

@@ -16,6 +16,7 @@ from app.edge.admin.bodies import (
     ModelMap,
     Models,
     Name,
+    PasswordText,
     Priority,
     Share,
     Token,
@@ -125,6 +126,16 @@ class Added(Struct, frozen=True):
     created: bool
     credential_kept: bool
     """It was there, and its own credential is fresher."""
+
+
+class Export(Struct, forbid_unknown_fields=True):
+    """Accounts that are to leave, and the password once more."""
+
+    password: PasswordText
+    passphrase: PasswordText
+    """What the file opens with; twelve characters at least."""
+    ids: Ids = ()
+    """Empty for all accounts."""
 
 
 class Bulk(Struct, forbid_unknown_fields=True):

@@ -17,7 +17,9 @@ from litestar.response import Stream
 from msgspec import UNSET, UnsetType, structs
 
 from app.accounts.api_accounts import api_account
+from app.accounts.exporting import SealedAccounts
 from app.accounts.importing import DATA_BYTES_MAX
+from app.admin.access import Access
 from app.admin.audit import Auditor
 from app.admin.desk import AccountDesk, Action, Imported, NoSuchAccount, Progress, Tried
 from app.admin.roster import AccountQuery, AccountRow, Roster, Sort, Status
@@ -32,6 +34,7 @@ from app.edge.admin.account_bodies import (
     AccountPage,
     Added,
     Bulk,
+    Export,
     NewByAccessToken,
     NewByApiKey,
     NewByRefreshToken,
@@ -187,6 +190,26 @@ class AccountsController(Controller):
         told = {"count": len(ids), "changes": data.changes.told() if data.changes else None}
         await audit.note(actor, f"accounts_bulk_{data.action.value}", after=told)
         return Stream(_lines(desk.bulk(data.action, ids, changes)), media_type=LINES)
+
+    @post("/export", status_code=200, opt={UNREPEATED: True})
+    async def export(
+        self,
+        *,
+        data: JSONBody[Export],
+        desk: Given[AccountDesk],
+        roster: Given[Roster],
+        access: Given[Access],
+        audit: Given[Auditor],
+        actor: Given[Actor],
+    ) -> SealedAccounts:
+        """Return accounts with all their tokens, sealed with a passphrase.
+
+        `codex2api accounts import FILE --passphrase` reads the answer.
+        """
+        await access.prove(Secret(data.password), address=actor.ip)
+        ids = [AccountId(each) for each in dict.fromkeys(data.ids)] or roster.ids()
+        await audit.note(actor, "accounts_exported", after={"count": len(ids), "ids": ids[:100]})
+        return await desk.export(ids, Secret(data.passphrase))
 
     @get("/{account_id:str}")
     async def account(

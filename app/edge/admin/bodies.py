@@ -23,6 +23,7 @@ Concurrency = Annotated[int, Meta(ge=1, le=CONCURRENCY_MAX)]
 Share = Annotated[float, Meta(gt=0, le=1)]
 Version = Annotated[int, Meta(ge=0)]
 Url = Annotated[str, Meta(min_length=1, max_length=2_048)]
+PasswordText = Annotated[str, Meta(min_length=1, max_length=1_024)]
 Token = Annotated[str, Meta(min_length=1, max_length=65_536)]
 
 _proxy = url("http", "https", "socks5")

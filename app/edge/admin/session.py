@@ -1,6 +1,6 @@
 """`/api/admin/login`, `/session`, `/sessions`, `/password`, `/totp`: who is logged in, and how."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency as Given
@@ -12,13 +12,11 @@ from app.admin.access import Access, Opened, csrf_token
 from app.admin.audit import Auditor
 from app.domain.account import Secret
 from app.domain.admin import Actor
+from app.edge.admin.bodies import PasswordText
 from app.edge.admin.errors import ErrorBody
 from app.edge.admin.gate import OPEN, UNREPEATED, Where
 from app.errors import CallerError, NotAllowed
 
-PASSWORD_CHARS_MAX: Final = 1_024
-
-PasswordText = Annotated[str, Meta(min_length=1, max_length=PASSWORD_CHARS_MAX)]
 CodeText = Annotated[str, Meta(min_length=6, max_length=16)]
 
 

@@ -2,7 +2,9 @@
 
 import msgspec
 
-from tests.edge.admin.conftest import code, fields
+from app.accounts.exporting import sealed, unseal
+from app.domain.account import Secret
+from tests.edge.admin.conftest import PASSWORD, code, fields
 
 KEY = "sk-canary-of-an-upstream-0123456789"
 
@@ -126,3 +128,24 @@ async def test_what_can_t_be_done_to_an_account_is_told(admin):
     assert (await admin.post(f"accounts/{account}/reset")).status_code == 200
     for action in ("refresh", "test", "reset"):
         assert (await admin.post(f"accounts/gone/{action}")).status_code == 404
+
+
+async def test_accounts_leave_sealed_after_the_password_was_asked_for_once_more(admin):
+    """Each export is written down, and nothing leaves in the clear."""
+    account = await add(admin)
+    body = {"password": PASSWORD, "passphrase": "a passphrase that is long"}
+    answer = await admin.post("accounts/export", json=body)
+    assert answer.status_code == 200, answer.text
+    assert KEY not in answer.text
+    opened = unseal(sealed(answer.content), Secret(body["passphrase"]))
+    assert KEY.encode() in opened
+    for change, status in (
+        ({"password": "wrong"}, 401),
+        ({"passphrase": "short"}, 400),
+        ({"ids": ["gone"]}, 404),
+    ):
+        assert (await admin.post("accounts/export", json=body | change)).status_code == status
+    entry = (await admin.get("audit?action=accounts_exported")).json()["items"][-1]
+    assert account in entry["after"]
+    events = (await admin.get(f"accounts/{account}")).json()["events"]
+    assert events[0]["kind"] == "exported"
