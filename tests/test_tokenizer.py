@@ -22,6 +22,25 @@ async def test_a_text_has_as_many_tokens_as_elsewhere(text) -> None:
     assert await TOKENIZER.count([text["text"]]) == text["tokens"]
 
 
+async def test_many_first_counts_load_it_once(monkeypatch) -> None:
+    """However many come while it loads."""
+    import splintr  # noqa: PLC0415
+
+    loads = []
+    load = splintr.Tokenizer.from_pretrained
+
+    class Counting:
+        @staticmethod
+        def from_pretrained(name: str):
+            loads.append(name)
+            return load(name)
+
+    monkeypatch.setattr(splintr, "Tokenizer", Counting)
+    tokenizer = Tokenizer()
+    counts = await asyncio.gather(*(tokenizer.count(["hello world"]) for _ in range(9)))
+    assert (counts, loads) == ([2] * 9, ["o200k_base"])
+
+
 async def test_texts_are_counted_each_by_itself() -> None:
     """Nothing joins them."""
     texts = [text["text"] for text in CORPUS]
