@@ -57,6 +57,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """As much of it as one caller's key may fill, so that nobody drives the others out."""
     history_conversation_bytes_max: int = 8 << 20
     """A longer conversation is not kept: 200,000 tokens of text are under one MiB."""
+    history_shared_bytes_max: int = 256 << 20
+    """The same for all workers together, in Redis; a key may fill a quarter of it."""
     history_ttl_s: float = 3_600.0
     """How long a conversation that nobody goes on with is kept: people pause, scripts do not."""
     sockets_max: int = 2_000

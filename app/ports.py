@@ -187,6 +187,27 @@ class History(Protocol):
         """Keep a conversation. Never waits."""
 
 
+class HistoryStore(Protocol):
+    """Where all workers find what one of them has recorded."""
+
+    def keep(self, caller_id: KeyId, conversation: Conversation) -> None:
+        """Write a conversation's last turn soon. Never waits."""
+
+    async def find(self, caller_id: KeyId, response_id: str) -> Conversation | None:
+        """Return the caller's conversation up to that response; None if it is not there.
+
+        Raises:
+            SharedUnavailable: Nobody can say now.
+        """
+
+    async def find_item(self, caller_id: KeyId, item_id: str) -> bytes | None:
+        """Return an item of one of the caller's responses by its id, None if it is not there.
+
+        Raises:
+            SharedUnavailable: Nobody can say now.
+        """
+
+
 class Tokens(Struct, frozen=True):
     """What a token exchange gave; None where the authorization server left a field out."""
 

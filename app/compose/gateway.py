@@ -20,6 +20,7 @@ from app.admin.rates import Rates
 from app.clock import SystemClock
 from app.compose import offer, parts
 from app.compose.books import Books
+from app.compose.history import Remembering
 from app.compose.observers import Observers, Watchers
 from app.compose.sharing import Sharing
 from app.dialects.catalog import Catalog
@@ -42,7 +43,6 @@ from app.pool.explanation import Explanations
 from app.pool.policy import Policy
 from app.pool.state import Health
 from app.ports import CallObserver
-from app.relay.history import MemoryHistory, history_bounds
 from app.relay.relay import Relay
 from app.settings import Settings
 from app.store.keys import KeyBook
@@ -125,7 +125,8 @@ class Gateway:
         self.tokenizer = Tokenizer()
         self.stored: Sequence[Account] = ()
         """The accounts as the store has them."""
-        self.history = MemoryHistory(bounds=history_bounds(limits), clock=self.clock)
+        self.remembering = Remembering(limits, self.sharing.redis, store.keyring, self.clock)
+        self.history = self.remembering.history
         self.runtime = RuntimeSettings()
         self.aliases: Mapping[str, str] = {}
         self.plans: frozenset[str] = frozenset()

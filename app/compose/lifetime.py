@@ -78,6 +78,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 opened.sharing.run,
                 opened.sharing.follow,
                 opened.sharing.recount,
+                opened.remembering.run,
                 partial(opened.exposition.run, sleep=asyncio.sleep),
             )
         ]

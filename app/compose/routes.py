@@ -21,6 +21,8 @@ from app.edge.counting import Counting, CountTokensSpeaker
 from app.edge.dataplane import Bounds, DataPlane
 from app.edge.embeddings import EmbeddingsSpeaker
 from app.edge.errors import render
+from app.edge.images import ImagesSpeaker
+from app.edge.input_tokens import InputTokensSpeaker
 from app.edge.messages import MessagesSpeaker
 from app.edge.responses import ResponsesSpeaker
 
@@ -101,6 +103,7 @@ def _data_plane(opened: Gateway) -> list[ASGIRouteHandler]:
     embeddings = EmbeddingsSpeaker(models=models)
     messages = MessagesSpeaker(models=models)
     counting = Counting(tokens=opened.tokenizer)
+    input_tokens = InputTokensSpeaker(responses, models=models, counting=counting)
     count_tokens = CountTokensSpeaker(models=models, counting=counting)
     public, private = sockets.route(codex_route=False), sockets.route(codex_route=True)
     ways = ["", "/v1"]
@@ -111,9 +114,18 @@ def _data_plane(opened: Gateway) -> list[ASGIRouteHandler]:
         calls.route(
             [f"{CODEX}{way}/responses/compact" for way in ways], CompactSpeaker(codex), plane
         ),
+        calls.route([f"{way}/responses/input_tokens" for way in ways], input_tokens, plane),
         calls.route([f"{way}/chat/completions" for way in ways], chat, plane),
         calls.route([f"{way}/completions" for way in ways], completions, plane),
         calls.route([f"{way}/embeddings" for way in ways], embeddings, plane),
         calls.route([f"{way}/messages" for way in ways], messages, plane),
         calls.route([f"{way}/messages/count_tokens" for way in ways], count_tokens, plane),
+        *(
+            calls.route(
+                [f"{way}/images/{name}" for way in (*ways, CODEX)],
+                ImagesSpeaker(models=models, now=opened.clock.now, edits=name == "edits"),
+                plane,
+            )
+            for name in ("generations", "edits")
+        ),
     ]

@@ -104,6 +104,19 @@ class Catalog:
         aliases = [alias for alias in self._exact if alias not in models]
         return models + [alias for alias in aliases if self._known(self._exact[alias])]
 
+    def plain(self) -> str:
+        """Return a model whose requests are said in the full form; any will do for counting."""
+        lite = {card.slug for card in self._cards.values() if card.lite}
+        return next((name for name in self.names() if name not in lite), "")
+
+    def image_host(self) -> Card | None:
+        """Return the model that is to hold the image tool: the first that takes it and sees images.
+
+        Models of the Lite form refuse hosted tools.
+        """
+        able = [c for c in self._cards.values() if not c.lite and "image" in c.modalities]
+        return min(able, key=lambda card: card.priority, default=None)
+
     def manifest(self, allowed: Collection[str] = ()) -> tuple[bytes, str]:
         """Return the manifest for Codex clients and its ETag.
 

@@ -17,6 +17,7 @@ class Dialect(StrEnum):
     MESSAGES = "messages"
     COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
+    IMAGES = "images"
 
 
 class Call(Struct, frozen=True):

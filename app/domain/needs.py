@@ -24,6 +24,8 @@ class Need(StrEnum):
     """Items that only their maker can read, without which the call is nothing."""
     IMAGES = "images"
     """The image tool is not just offered but insisted on."""
+    IMAGES_API = "images_api"
+    """The endpoints that make images and nothing else."""
     SEARCH = "search"
     """The search tool is insisted on."""
 
@@ -31,7 +33,7 @@ class Need(StrEnum):
 NOTHING: Final[frozenset[Need]] = frozenset()
 
 _ABLE: Final[Mapping[AccountKind, frozenset[Need]]] = {
-    AccountKind.CODEX: frozenset(Need) - {Need.EMBEDDINGS},
+    AccountKind.CODEX: frozenset(Need) - {Need.EMBEDDINGS, Need.IMAGES_API},
     AccountKind.OPENAI: frozenset(Need) - {Need.COMPACTION},
     AccountKind.COMPATIBLE: frozenset({Need.EMBEDDINGS}),
 }
@@ -41,6 +43,7 @@ _WORDS: Final[Mapping[Need, str]] = {
     Need.COMPACTION: "compacting a conversation by 'compaction_trigger'",
     Need.SEALED: "reading compacted conversations",
     Need.IMAGES: "making images",
+    Need.IMAGES_API: "the images endpoints",
     Need.SEARCH: "searching the web",
 }
 

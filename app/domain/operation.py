@@ -12,6 +12,10 @@ class Operation(StrEnum):
     """Make a conversation shorter, by the endpoint that is there for it alone."""
     EMBEDDINGS = "embeddings"
     """Turn texts into vectors."""
+    IMAGES_GENERATIONS = "images_generations"
+    """Make images of words."""
+    IMAGES_EDITS = "images_edits"
+    """Make images of images and words."""
 
     @property
     def document(self) -> bool:

@@ -22,10 +22,7 @@ from app.errors import GatewayError, MethodNotAllowed, NotSupportedByUpstream, U
 REALTIME: Final = "/v1/realtime"
 
 _METHODS: Final[Mapping[str, str]] = {
-    "/images/edits": "POST",
-    "/images/generations": "POST",
     "/realtime": "GET",
-    "/responses/input_tokens": "POST",
 }
 """Routes that are documented and not served yet, and their method."""
 _BASES: Final = ("/backend-api/codex", "/v1")
@@ -41,8 +38,8 @@ def absent(method: str, path: str) -> GatewayError:
         return MethodNotAllowed(f"{method} is not allowed for {path[:200]}: use {wanted}.")
     if _STORED.fullmatch(_below(path)):
         return UnknownRoute(
-            "No response is stored on this gateway, so there is none to fetch, cancel or delete:"
-            " keep the answers, and send the whole conversation with each request."
+            "No response is stored on this gateway to be fetched, cancelled or deleted: keep the"
+            " answers. A later request can go on from one for a while by 'previous_response_id'."
         )
     return UnknownRoute(f"Unknown request URL: {method} {path[:200]}.")
 

@@ -19,12 +19,13 @@ from app.edge.guards import Guard
 from app.edge.headers import JSON
 from app.edge.inflight import InFlight, Place
 from app.edge.manners import manners_of
-from app.edge.plans import Asked, P, PlanOf, Speaker, SpeakerOf, Told
+from app.edge.plans import Asked, DocumentForm, P, PlanOf, Speaker, SpeakerOf, Told
 from app.edge.request import Head, Upload, read_head
 from app.edge.run import OK, Run, WayOf
 from app.edge.streaming import Downstream
 from app.edge.till import Till
 from app.errors import (
+    CapacityError,
     GatewayError,
     MethodNotAllowed,
     NotSupportedByUpstream,
@@ -43,7 +44,9 @@ LINGER_S: Final = 10.0
 LINGER_BYTES_MAX: Final = 256 << 20
 """What a caller may still send, and for how long, after an early answer."""
 MISSING: Final = (404, 405, 501)
-"""Statuses that say that there is no such thing, not that it can't be done now."""
+"""Statuses that say that there is no such thing."""
+NOBODY: Final = ("pool_empty", "usage_limit_reached")
+"""Codes that say that no account that could do it can do it soon."""
 LEFT: Final = "caller_left"
 """What is written down of a call whose caller did not stay for the end."""
 LEFT_MAX: Final = 200
@@ -242,8 +245,9 @@ class DataPlane:
             return
         try:
             await self._ask(plan, run, place)
-        except (NotSupportedByUpstream, UpstreamRefused) as error:
-            if plan.otherwise is None or error.status not in MISSING or run.downstream.started:
+        except (CapacityError, NotSupportedByUpstream, UpstreamRefused) as error:
+            missing = error.status in MISSING or error.code in NOBODY
+            if plan.otherwise is None or not missing or run.downstream.started:
                 raise
             run.plan = plan.otherwise
             await self._ask(plan.otherwise, run, place)
@@ -252,12 +256,19 @@ class DataPlane:
         """Have an account answer the call, and say its answer."""
         if plan.document is not None:
             found = await self._relay.document(plan.call, plan.document.usage)
-            await run.downstream.answer(200, [JSON], plan.document.body(found.body))
+            await self._say(plan.document, plan.document.body(found.body), run)
         elif plan.stream:
             await self._stream(plan, run, place)
         else:
             reply = await self._relay.whole(plan.call, plan.whole)
             await run.downstream.answer(200, [JSON], reply.body())
+
+    async def _say(self, form: DocumentForm, body: bytes, run: Run[P]) -> None:
+        if form.stream:
+            await run.downstream.start([])
+            await run.downstream.end(cast("P", body))
+        else:
+            await run.downstream.answer(200, [JSON], body)
 
     async def _stream(self, plan: PlanOf[P], run: Run[P], place: Place) -> None:
         downstream = run.downstream

@@ -55,6 +55,8 @@ class DocumentForm(Struct, frozen=True):
     """What it says of usage."""
     body: Callable[[bytes], bytes]
     """From the upstream's document to the caller's."""
+    stream: bool = False
+    """What `body` returns are all events of the stream that the caller has asked for."""
 
 
 def no_events() -> NoReturn:
@@ -75,7 +77,7 @@ class PlanOf(Struct, Generic[P]):
     told: P | None = None
     """The answer, where no account has to be asked for it."""
     otherwise: "PlanOf[P] | None" = None
-    """What to do where no upstream can do this, or the one that was asked has no such thing."""
+    """What to do where no upstream can do this now, or the one asked has no such thing."""
 
 
 class Told(Struct, frozen=True):

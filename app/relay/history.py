@@ -3,18 +3,34 @@
 A conversation is kept under its caller and its response's id. Turns are shared between the
 conversations that go on from them, and counted once. One that nobody has gone on with for a while
 is forgotten; where room is short, the one that was used longest ago goes first, of the caller that
-fills its share, else of all. What is not here is not known: nobody guesses.
+fills its share, else of all. What is not here, nor with the other workers, is not known: nobody
+guesses.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
 from app.domain.caller import KeyId
 from app.domain.conversation import Conversation
+from app.errors import ContextUnavailable
 from app.limits import Limits
-from app.ports import Clock
+from app.ports import Clock, HistoryStore, SharedUnavailable
+
+WAITS_S: Final = (0.02, 0.1)
+"""What another worker has answered is written within milliseconds."""
+RETRY_S: Final = 2.0
+
+_AWAY: Final = (
+    "Earlier responses can't be looked up now: try again, or send the whole conversation in "
+    "'input'."
+)
+
+T = TypeVar("T")
+Sleep = Callable[[float], Awaitable[None]]
 
 
 class HistoryBounds(Struct, frozen=True):
@@ -140,6 +156,68 @@ class MemoryHistory:
             self.size -= turn.own_size
         if not share.names:
             del self._of_key[caller_id]
+
+
+class SharedHistory:
+    """What this worker remembers, and behind it what all of them do; satisfies `History`.
+
+    What another worker has just recorded may still be on its way, so a miss is asked for again
+    before it is one.
+    """
+
+    everything = False
+
+    def __init__(self, memory: MemoryHistory, store: HistoryStore, *, sleep: Sleep) -> None:
+        self._memory = memory
+        self._store = store
+        self._sleep = sleep
+
+    @property
+    def conversation_bytes_max(self) -> int:
+        """The size beyond which a conversation is not kept."""
+        return self._memory.conversation_bytes_max
+
+    async def recall(self, caller_id: KeyId, response_id: str) -> Conversation | None:
+        """Return the caller's conversation up to that response; None if nobody knows it.
+
+        Raises:
+            ContextUnavailable: The others can't be asked now.
+        """
+        known = self._memory.known(caller_id, response_id)
+        if known is not None:
+            return known
+        found = await self._patiently(partial(self._store.find, caller_id, response_id))
+        if found is not None:
+            self._memory.record(caller_id, found)
+        return found
+
+    async def item(self, caller_id: KeyId, item_id: str) -> bytes | None:
+        """Return an item of one of the caller's responses by its id.
+
+        Raises:
+            ContextUnavailable: The others can't be asked now.
+        """
+        known = await self._memory.item(caller_id, item_id)
+        if known is not None:
+            return known
+        return await self._patiently(partial(self._store.find_item, caller_id, item_id))
+
+    def record(self, caller_id: KeyId, conversation: Conversation) -> None:
+        """Keep a conversation, here and for the others."""
+        self._memory.record(caller_id, conversation)
+        if conversation.stored and conversation.size <= self.conversation_bytes_max:
+            self._store.keep(caller_id, conversation)
+
+    async def _patiently(self, find: Callable[[], Awaitable[T | None]]) -> T | None:
+        for wait_s in (*WAITS_S, None):
+            try:
+                found = await find()
+            except SharedUnavailable:
+                raise ContextUnavailable(_AWAY, retry_after_s=RETRY_S) from None
+            if found is not None or wait_s is None:
+                return found
+            await self._sleep(wait_s)
+        raise AssertionError("the last wait is none")
 
 
 class _Kept(Struct):

@@ -45,6 +45,7 @@ class Store:
         limits = settings.limits
         self._database = database
         self._vault = vault
+        self.keyring = vault.keyring
         self.accounts = Accounts(
             database,
             vault.keyring,

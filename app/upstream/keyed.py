@@ -24,7 +24,12 @@ from app.upstream.retelling import RetoldReply
 PLATFORM_URL: Final = "https://api.openai.com/v1"
 CHAT_SPEAKERS: Final = frozenset({Dialect.CHAT, Dialect.COMPLETIONS})
 
-_PATHS: Final = {Operation.COMPACT: "/responses/compact", Operation.EMBEDDINGS: "/embeddings"}
+_PATHS: Final = {
+    Operation.COMPACT: "/responses/compact",
+    Operation.EMBEDDINGS: "/embeddings",
+    Operation.IMAGES_GENERATIONS: "/images/generations",
+    Operation.IMAGES_EDITS: "/images/edits",
+}
 _HOSTED: Final = b'"web_search'
 """A tool that the platform runs for Responses only."""
 

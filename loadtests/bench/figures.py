@@ -15,14 +15,7 @@ import msgspec
 UpstreamKind = Literal["plain", "tls"]
 ProgramName = Literal["gateway", "nginx", "direct"]
 Work = Literal[
-    "responses",
-    "chat",
-    "messages",
-    "responses by chat",
-    "chat by chat",
-    "websocket",
-    "forward",
-    "none",
+    "responses", "chat", "responses by chat", "chat by chat", "websocket", "forward", "none"
 ]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from loadtests.simulator import ask as asks
-from loadtests.simulator import chat, counting, embeddings, errors, script
+from loadtests.simulator import chat, counting, embeddings, errors, images, script
 from loadtests.simulator.accounts import Account
 from loadtests.simulator.codex import perform
 from loadtests.simulator.config import AccountSpec, Knobs
@@ -32,6 +32,7 @@ TOKENS_LIMIT = 30_000_000
 COMPATIBLE = "compatible"
 COMPATIBLE_MODELS = ("qwen3", "nomic-embedding")
 EMBEDDING_MODEL = "text-embedding-3-small"
+IMAGE_MODEL = "gpt-image-1"
 
 
 class _Visit:
@@ -135,6 +136,24 @@ async def embed(world: World, exchange: Exchange) -> None:
         _leave(exchange, key)
 
 
+async def draw(world: World, exchange: Exchange) -> None:
+    """`POST /v1/images/generations` and `/v1/images/edits`."""
+    key = await _admitted(world, exchange)
+    if key is None:
+        return
+    key.enter()
+    try:
+        visit = await _read(world, exchange, key, asks.from_chat)
+        if visit is None or await _refused(visit):
+            return
+        body = images.reply(visit.body, int(world.clock.now()))
+        exchange.record.terminal = "completed"
+        exchange.record.tokens = body["usage"]
+        await exchange.reply(Refusal(200, orjson.dumps(body), _headers(visit)))
+    finally:
+        _leave(exchange, key)
+
+
 async def models(world: World, exchange: Exchange) -> None:
     """`GET /v1/models`."""
     key = await _admitted(world, exchange)
@@ -148,7 +167,9 @@ async def models(world: World, exchange: Exchange) -> None:
     entries = [
         {"id": slug, "object": "model", "created": 1_780_000_000, "owned_by": "simulator"}
         for slug in (
-            COMPATIBLE_MODELS if key.id == COMPATIBLE else (*world.models, EMBEDDING_MODEL)
+            COMPATIBLE_MODELS
+            if key.id == COMPATIBLE
+            else (*world.models, EMBEDDING_MODEL, IMAGE_MODEL)
         )
     ]
     await exchange.reply(Refusal(200, orjson.dumps({"object": "list", "data": entries})))
@@ -221,7 +242,8 @@ async def _refused(visit: _Visit) -> bool:
 def _known(visit: _Visit) -> bool:
     if visit.key.id == COMPATIBLE:
         return visit.model in COMPATIBLE_MODELS
-    return visit.model in visit.world.models or "embedding" in visit.model
+    special = "embedding" in visit.model or visit.model == IMAGE_MODEL
+    return special or visit.model in visit.world.models
 
 
 def _reply(visit: _Visit) -> Reply:

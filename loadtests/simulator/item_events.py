@@ -41,7 +41,7 @@ _CORPUS = (
     "the gateway reads each event once and hands it on before the next one has arrived, so that "
     "a caller sees the text grow at the pace of the model and never in lumps "
 )
-_PNG = base64.b64decode(
+PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
     "gg=="
 )
@@ -338,7 +338,7 @@ def _image(reply: Reply, item: Image, index: int) -> Iterator[Event]:
     at = {"output_index": index, "item_id": item_id}
     for stage in ("in_progress", "generating"):
         yield numbered(f"response.image_generation_call.{stage}", at, reply.gap_s)
-    picture = base64.b64encode(_PNG.ljust(item.size_bytes, b"\0")).decode()
+    picture = base64.b64encode(PNG.ljust(item.size_bytes, b"\0")).decode()
     form = {"output_format": "png", "size": "1024x1024", "quality": "auto", "background": "auto"}
     for number in range(item.partials):
         partial = {**at, "partial_image_index": number, "partial_image_b64": picture, **form}

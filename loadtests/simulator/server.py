@@ -46,6 +46,8 @@ ROUTES: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1/responses"): apikey.responses,
     ("POST", "/v1/chat/completions"): apikey.chat_completions,
     ("POST", "/v1/embeddings"): apikey.embed,
+    ("POST", "/v1/images/generations"): apikey.draw,
+    ("POST", "/v1/images/edits"): apikey.draw,
     ("GET", "/v1/models"): apikey.models,
     ("POST", "/compatible/v1/chat/completions"): apikey.chat_completions,
     ("POST", "/compatible/v1/embeddings"): apikey.embed,

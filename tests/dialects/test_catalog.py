@@ -143,3 +143,17 @@ def test_only_exact_claude_names_with_a_meaning_are_shown():
         catalog.resolve_claude("claude-2")
     with pytest.raises(UnknownModel):
         catalog.resolve("claude-1")
+
+
+def test_the_image_tool_is_held_by_a_model_that_can():
+    """The first one that sees images and takes hosted tools; there may be none."""
+    host = Catalog().image_host()
+    assert host is not None
+    assert (host.slug, host.lite, "image" in host.modalities) == ("gpt-5.5", False, True)
+    assert Catalog(cards=()).image_host() is None
+
+
+def test_a_plain_model_is_one_of_the_full_form():
+    """Or none, where there is none."""
+    assert Catalog().plain() == "gpt-5.5"
+    assert Catalog(cards=()).plain() == ""

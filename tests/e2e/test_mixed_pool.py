@@ -254,3 +254,31 @@ def test_a_key_is_tested_without_cost(mixed) -> None:
     assert mixed.gateway.command("accounts", "test", "a server")["ok"] is True
     with httpx.Client(base_url=mixed.gateway.url) as stranger:
         assert stranger.get("/v1/models").status_code == 401
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_several_images_at_once_are_made_by_the_key(pool, stream) -> None:
+    """Codex accounts make one at a time; the key has the endpoint itself."""
+    since = len(pool.simulator.see("ledger"))
+    with openai.OpenAI(base_url=f"{pool.gateway.url}/v1", api_key=API_KEY) as sdk:
+        asked_for = {"model": "gpt-image-1", "prompt": "two fjords", "n": 2, "stream": stream}
+        answer = sdk.images.generate(**asked_for)
+        if stream:
+            kinds = [event.type for event in answer]
+            assert kinds == ["image_generation.completed"] * 2
+        else:
+            assert (len(answer.data), answer.usage.output_tokens > 1_000) == (2, True)
+    assert asked(pool.simulator, since) == [KEY]
+
+
+def test_an_image_is_changed_by_the_key_once_codex_is_at_its_limit(pool) -> None:
+    """By the image tool as long as there is an account with it."""
+    png = ("a.png", b"\x89PNG\r\n\x1a\n" + bytes(59))
+    since = len(pool.simulator.see("ledger"))
+    with openai.OpenAI(base_url=f"{pool.gateway.url}/v1", api_key=API_KEY) as sdk:
+        assert sdk.images.edit(image=png, prompt=prompt("a boat")).data
+        assert set(asked(pool.simulator, since)) <= CODEX
+        down(pool, "acct-1", "acct-2")
+        since = len(pool.simulator.see("ledger"))
+        assert sdk.images.edit(image=png, prompt=prompt("a boat")).data
+    assert asked(pool.simulator, since)[-1] == KEY

@@ -124,10 +124,10 @@ def test_a_conversation_is_compacted_and_goes_on(client, simulator) -> None:
     short = client.responses.compact(model=MODEL, previous_response_id=first.id)
     assert (short.object, short.output[-1].type) == ("response.compaction", "compaction")
     assert short.usage.total_tokens > 0
-    kept = [item.to_dict() for item in short.output]
+    kept = [item.to_dict(warnings=False) for item in short.output]
     assert [item["type"] for item in kept] == ["message", "compaction"]
     again = client.responses.compact(model=MODEL, input=[*kept, {"role": "user", "content": "x"}])
-    kept = [item.to_dict() for item in again.output]
+    kept = [item.to_dict(warnings=False) for item in again.output]
     assert [item["type"] for item in kept if "type" in item][-1] == "compaction"
     more = {"role": "user", "content": "echo: two"}
     answer = client.responses.create(model=MODEL, input=[*kept, more])
@@ -157,3 +157,17 @@ def test_what_can_not_be_compacted_is_named(client, simulator, fields, param) ->
         client.responses.compact(model=MODEL, **fields)
     assert caught.value.param == param
     assert simulator.records == []
+
+
+def test_what_a_request_has_to_be_read_for_is_counted(client, simulator) -> None:
+    """With all that it goes on from; no account is asked."""
+    first = client.responses.create(model=MODEL, input=prompt("echo: one"))
+    simulator.wait_for_records(1)
+    alone = client.responses.input_tokens.count(model=MODEL, input="Hello there.")
+    assert (alone.object, alone.input_tokens > 0) == ("response.input_tokens", True)
+    more = client.responses.input_tokens.count(
+        model=MODEL, input="Hello there.", previous_response_id=first.id
+    )
+    assert more.input_tokens > alone.input_tokens
+    assert client.responses.input_tokens.count(input="Hello there.") == alone
+    assert len(simulator.records) == 1

@@ -8,9 +8,8 @@ from tests.edge.asgi import Server, scope
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [
-    ("POST", "/v1/images/edits", 501), ("POST", "/images/edits", 501),
-    ("POST", "/v1/images/edits/", 501), ("GET", "/v1/realtime", 501),
-    ("GET", "/v1/images/edits", 405), ("POST", "/v1/realtime", 405),
+    ("GET", "/v1/realtime", 501), ("GET", "/realtime", 501), ("GET", "/v1/realtime/", 501),
+    ("POST", "/v1/realtime", 405),
     ("GET", "/v1/responses/resp_1", 404), ("DELETE", "/responses/resp_1/", 404),
     ("GET", "/v1/responses/resp_1/input_items", 404), ("GET", "/v1/nothing", 404),
     ("GET", "/v1/responses/resp_1/other", 404), ("GET", "/", 404), ("GET", "*", 404),
@@ -30,7 +29,7 @@ def test_a_stored_response_is_not_found_for_a_reason() -> None:
 
 def test_a_documented_route_has_its_method() -> None:
     """For the `Allow` header."""
-    assert allowed("/v1/images/edits") == "POST"
+    assert allowed("/v1/realtime") == "GET"
     assert allowed("/v1/nothing") is None
 
 

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from app.domain.caller import KeyId
 from app.domain.conversation import NODE_BYTES, Conversation, own_size
+from app.errors import ContextUnavailable
 from app.limits import Limits
-from app.relay.history import MemoryHistory, history_bounds
+from app.ports import SharedUnavailable
+from app.relay.history import WAITS_S, MemoryHistory, SharedHistory, history_bounds
 from tests.fakes.clock import FakeClock
 from tests.fakes.history import memory_history
 
@@ -18,7 +20,7 @@ def turn(name: str, *, after: Conversation | None = None, size: int = 0, stored:
     """Return a conversation whose last turn takes `size` bytes beside what every turn takes."""
     said, output = b"x" * size, (b'{"of":"%b"}' % name.encode(),)
     whole = own_size(said, output) + (after.size if after else 0)
-    return Conversation(name, said, output, (f"item-{name}",), after, stored, whole)
+    return Conversation(name, said, output, (f"item-{name}",), after, stored, size=whole)
 
 
 async def recall(history: MemoryHistory, key: KeyId, name: str) -> Conversation | None:
@@ -170,3 +172,86 @@ def _kept(history: MemoryHistory, key: KeyId, name: str) -> list[Conversation]:
 def test_a_turn_takes_room_even_if_nothing_was_said(size) -> None:
     """So that many small ones are bounded too."""
     assert turn("r", size=size).own_size == NODE_BYTES + size + len(b'{"of":"r"}')
+
+
+class Store:
+    """What other workers know; `answers` are given one after the other."""
+
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+        self.kept: list[str] = []
+        self.asked = 0
+
+    def keep(self, _caller_id: KeyId, conversation: Conversation) -> None:
+        """Note its name."""
+        self.kept.append(conversation.response_id)
+
+    async def find(self, _caller_id: KeyId, _response_id: str) -> Conversation | None:
+        """Give the next answer."""
+        self.asked += 1
+        answer = self.answers.pop(0) if self.answers else None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    find_item = find
+
+
+def shared(store: Store) -> SharedHistory:
+    """Return a worker's history with others behind it, for which nobody waits in a test."""
+
+    async def sleep(seconds: float) -> None:
+        assert seconds in WAITS_S
+
+    return SharedHistory(memory_history(), store, sleep=sleep)
+
+
+async def test_what_is_known_here_is_asked_of_nobody() -> None:
+    """And what is recorded here is told to the others."""
+    store = Store()
+    history, kept = shared(store), turn("r1")
+    history.record(ANN, kept)
+    assert await history.recall(ANN, "r1") is kept
+    assert await history.item(ANN, "item-r1") is not None
+    assert (store.asked, store.kept) == (0, ["r1"])
+
+
+async def test_what_another_worker_knows_is_known_here_from_then_on() -> None:
+    """Even if it is still on its way when it is asked for."""
+    late = turn("r1")
+    store = Store(None, None, late)
+    history = shared(store)
+    assert await history.recall(ANN, "r1") is late
+    assert await history.recall(ANN, "r1") is late
+    assert store.asked == 3
+    assert store.kept == []
+
+
+async def test_what_nobody_knows_is_a_miss() -> None:
+    """After it was asked for often enough."""
+    store = Store()
+    history = shared(store)
+    assert await history.recall(ANN, "r1") is None
+    assert await history.item(ANN, "item") is None
+    assert store.asked == 2 * (len(WAITS_S) + 1)
+
+
+async def test_others_that_can_not_be_asked_are_no_miss() -> None:
+    """The caller may try again."""
+    for ask in (
+        shared(Store(SharedUnavailable("x"))).recall,
+        shared(Store(SharedUnavailable())).item,
+    ):
+        with pytest.raises(ContextUnavailable) as caught:
+            await ask(ANN, "r1")
+        assert caught.value.retry_after_s
+
+
+async def test_what_is_not_to_be_stored_or_too_long_is_told_to_nobody() -> None:
+    """It stays where it was said."""
+    store = Store()
+    history = shared(store)
+    history.record(ANN, turn("r1", stored=False))
+    history.record(ANN, turn("r2", size=history.conversation_bytes_max))
+    assert store.kept == []
+    assert not history.everything

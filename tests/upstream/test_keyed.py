@@ -59,6 +59,12 @@ async def sent(kind, *, status=b"", base_url="http://127.0.0.1:%d/v1", key="sk-1
         (AccountKind.OPENAI, {"operation": Operation.EMBEDDINGS}, "/v1/embeddings"),
         (AccountKind.COMPATIBLE, {"operation": Operation.EMBEDDINGS}, "/v1/embeddings"),
         (AccountKind.OPENAI, {"operation": Operation.COMPACT}, "/v1/responses/compact"),
+        (
+            AccountKind.OPENAI,
+            {"operation": Operation.IMAGES_GENERATIONS},
+            "/v1/images/generations",
+        ),
+        (AccountKind.OPENAI, {"operation": Operation.IMAGES_EDITS}, "/v1/images/edits"),
     ],
 )
 async def test_a_call_goes_where_its_operation_and_its_dialect_want(kind, changes, path):

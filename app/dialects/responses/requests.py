@@ -51,6 +51,7 @@ DROPPED: Final = frozenset(
         "n",
         "presence_penalty",
         "previous_response_id",
+        "prompt",
         "prompt_cache_options",
         "prompt_cache_retention",
         "reasoning_effort",
@@ -195,6 +196,12 @@ def _checked(body: bytes, peek: Peek) -> Request:
             "'conversation' is not available: nothing is stored here. Send the whole"
             " conversation in 'input'.",
             param="conversation",
+        )
+    if request.prompt != NULL:
+        raise InvalidRequest(
+            "'prompt' is not available: no templates are stored here. Send the text itself in"
+            " 'instructions' and 'input'.",
+            param="prompt",
         )
     check_tools(request.tools or [])
     if request.tool_choice != NULL:

@@ -80,6 +80,7 @@ class Request(Struct):
     service_tier: str | None = None
     stream_options: StreamOptions | None = None
     conversation: Raw = NULL
+    prompt: Raw = NULL
 
     # Checked as the public API checks them, then dropped: the Codex backend has no such knobs.
     max_output_tokens: Annotated[int, Meta(ge=1)] | None = None

@@ -131,3 +131,10 @@ async def test_a_compatible_server_asks_no_key_and_has_its_own_models(simulator)
             await sdk.responses.create(model="qwen3", input="x")
     asked = {record.account for record in simulator.world.ledger.records}
     assert asked == {"compatible", None}, "what is not there is nobody's"
+
+
+async def test_images(client):
+    """As many as are asked for, with their tokens; of words or of other images."""
+    made = await client.images.generate(model="gpt-image-1", prompt="a fjord", n=2)
+    assert len(made.data) == 2
+    assert made.usage.output_tokens == 2 * 1_056

@@ -1,0 +1,1 @@
+"""The Images API, said in Responses and back."""
