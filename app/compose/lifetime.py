@@ -6,7 +6,7 @@ started again.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from random import Random
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 RESTART_FIRST_S: Final = 0.5
 RESTART_MAX_S: Final = 30.0
+CANCEL_AGAIN_S: Final = 1.0
 
 
 @asynccontextmanager
@@ -93,8 +94,19 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
             yield opened
         finally:
             watchdog.stop()
-            for task in tasks:
-                task.cancel()
+            await ended(tasks)
+
+
+async def ended(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel background work until it has ended.
+
+    A cancellation may get lost: libraries turn one that meets a timeout or an answer into either.
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 
 
 async def supervised(work: Callable[[], Awaitable[None]], rng: Random) -> None:
