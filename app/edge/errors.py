@@ -6,6 +6,7 @@ from typing import Any
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
+from app.dialects.messages.errors import error_body as messages_error_body
 from app.dialects.responses.errors import error_body
 from app.edge.absent import absent, allowed
 from app.edge.request import request_id
@@ -15,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def render(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Return the error in OpenAI's shape, whatever raised it."""
+    """Return the error in the shape of whoever asks for such a path, whatever raised it."""
     # The scope's own values: parts of a URL are parsed late, and may not be parsable.
     scope = request.scope
     gateway = _gateway_error(scope["method"], scope["path"], error)
@@ -25,8 +26,12 @@ def render(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     }
     if isinstance(gateway, MethodNotAllowed):
         headers["allow"] = _allow(error) or allowed(scope["path"]) or ""
+    said = error_body
+    if _speaks_messages(scope["path"]):
+        said = messages_error_body
+        headers["request-id"] = headers["x-request-id"]
     return Response(
-        error_body(gateway),
+        said(gateway),
         status_code=gateway.status,
         media_type=MediaType.JSON,
         headers=headers,
@@ -46,6 +51,11 @@ def _gateway_error(method: str, path: str, error: Exception) -> GatewayError:
         case _:
             logger.error("a request failed inside the gateway", exc_info=error)
             return GatewayError("The gateway failed; this is a defect of it.")
+
+
+def _speaks_messages(path: str) -> bool:
+    """Tell whether a path is one that only Anthropic's clients ask for."""
+    return path.removeprefix("/v1").startswith("/messages")
 
 
 def _allow(error: Exception) -> str | None:

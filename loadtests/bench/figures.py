@@ -15,7 +15,14 @@ import msgspec
 UpstreamKind = Literal["plain", "tls"]
 ProgramName = Literal["gateway", "nginx", "direct"]
 Work = Literal[
-    "responses", "chat", "responses by chat", "chat by chat", "websocket", "forward", "none"
+    "responses",
+    "chat",
+    "messages",
+    "responses by chat",
+    "chat by chat",
+    "websocket",
+    "forward",
+    "none",
 ]
 
 

@@ -53,10 +53,11 @@ class Lane(msgspec.Struct, frozen=True):
 
 
 def through_gateway(gateway: Gateway, kind: UpstreamKind, *, model: str = MODEL) -> list[Lane]:
-    """The gateway's lanes: Responses passed through, Chat Completions translated."""
+    """The gateway's lanes: Responses passed through, the other dialects translated."""
     paths: tuple[tuple[Work, str], ...] = (
         ("responses", "/v1/responses"),
         ("chat", "/v1/chat/completions"),
+        ("messages", "/v1/messages"),
     )
     headers = {"authorization": f"Bearer {KEY}"}
     return [
@@ -77,7 +78,8 @@ def by_chat(gateway: Gateway, kind: UpstreamKind) -> list[Lane]:
     """The same by way of an upstream that speaks Chat Completions only."""
     works: Mapping[str, Work] = {"responses": "responses by chat", "chat": "chat by chat"}
     lanes = through_gateway(gateway, kind, model=CHAT_MODEL)
-    return [msgspec.structs.replace(lane, work=works[lane.work]) for lane in lanes]
+    replace = msgspec.structs.replace
+    return [replace(lane, work=works[lane.work]) for lane in lanes if lane.work in works]
 
 
 def forwarded(program: ProgramName, port: int, upstream: Upstream, process: Program | None) -> Lane:
@@ -130,9 +132,12 @@ def _account_headers(account: dict[str, str]) -> dict[str, str]:
 
 
 def _body(work: Work, model: str, *, stream: bool) -> bytes:
+    messages = [{"role": "user", "content": _TEXT}]
     if work == "chat":
-        messages = [{"role": "user", "content": _TEXT}]
         return orjson.dumps({"model": model, "stream": stream, "messages": messages})
+    if work == "messages":
+        fields = {"model": model, "stream": stream, "max_tokens": 1_000, "messages": messages}
+        return orjson.dumps(fields)
     return orjson.dumps({"model": model, "stream": stream, "input": _INPUT})
 
 

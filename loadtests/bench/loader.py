@@ -18,9 +18,9 @@ from loadtests.bench.lanes import Lane
 HOST: Final = "127.0.0.1"
 HANDSHAKE_END: Final = b"\r\n\r\n"
 SWITCHED: Final = 101
-_STAMP: Final = re.compile(rb'"(?:delta|content)":"t=(\d+) ')
+_STAMP: Final = re.compile(rb'"(?:delta"|content"|text_delta","text"):"t=(\d+) ')
 _SEQUENCE: Final = re.compile(rb'"sequence_number":(\d+)')
-_ENDS: Final = (b'"type":"response.completed"', b"data: [DONE]")
+_ENDS: Final = (b'"type":"response.completed"', b"data: [DONE]", b'"type":"message_stop"')
 
 
 class Tally:

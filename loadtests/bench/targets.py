@@ -69,6 +69,8 @@ TARGETS: Final = (
         for work in BY_CHAT
         for upstream, name in UPSTREAM_NAMES.items()
     ),
+    _times_nginx("CPU of an event put as Messages, TLS", "events", "tls", "messages", 2.5),
+    _times_nginx("CPU of an event put as Messages, plain", "events", "plain", "messages", 2.5),
     _times_nginx("CPU of a whole chat completion, plain", "requests", "plain", "chat", 9.0),
     _times_nginx("CPU of a whole response, plain", "requests", "plain", "responses", 9.0),
     _times_nginx("p99 delay of an event passed through, TLS", "latency", "tls", "responses", 3.0),

@@ -54,3 +54,13 @@ def test_an_address_that_can_not_be_parsed_is_not_parsed() -> None:
     """The answer to a broken Host must not break on it."""
     request = Request(scope(("host", "[::1"), path="/x", method="GET", host=False))
     assert render(request, NotFoundException()).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/messages/batches", "/messages/batches"])
+def test_anthropics_clients_are_told_in_their_own_shape(path) -> None:
+    """Of what only they ask for."""
+    request = Request(scope(("x-request-id", "mine"), path=path, method="POST"))
+    answer = render(request, NotFoundException())
+    said = msgspec.json.decode(answer.content)
+    assert (answer.status_code, said["error"]["type"]) == (404, "not_found_error")
+    assert answer.headers["request-id"] == "mine"

@@ -173,11 +173,6 @@ class PoolMachine(RuleBasedStateMachine):
         self.pool.configure(policy, now=self.now)
         assert self.pool.policy == policy
 
-    @rule(name=names, dead=st.booleans())
-    def retire(self, name, dead):
-        """A renewal has failed."""
-        self.pool.retire(AccountId(name), "why", dead=dead)
-
     @rule(name=names)
     def fail_to_renew(self, name):
         """There is no new credential, and none is to be waited for."""

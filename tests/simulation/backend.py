@@ -285,6 +285,9 @@ class Backend:
 class BackendReply:
     """Satisfies `app.ports.UpstreamReply`."""
 
+    messages = False
+    retold = None
+
     def __init__(self, backend: Backend, exchange: Exchange) -> None:
         self._backend = backend
         self._exchange = exchange

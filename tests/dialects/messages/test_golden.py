@@ -2,7 +2,8 @@
 
 A case is a folder under `tests/golden/messages`: `request.json` and `upstream.sse` are written by
 hand, `upstream_request.json`, `reply.sse` and `reply.json` are what the dialect makes of them.
-`GOLDEN_UPDATE=1` writes these three anew; read the difference before you keep it.
+A case without `upstream.sse` is refused, and `error.json` is what its caller is told.
+`GOLDEN_UPDATE=1` writes these anew; read the difference before you keep it.
 """
 
 import os
@@ -16,10 +17,13 @@ from pydantic import TypeAdapter
 from app.dialects.messages.errors import error_body
 from app.dialects.messages.replies import MessagesFold, MessagesStream
 from app.dialects.messages.requests import decode, to_responses
-from app.errors import GatewayError
+from app.dialects.messages.violations import dotted
+from app.errors import GatewayError, InvalidRequest
 
 FOLDER = Path(__file__).parents[2] / "golden" / "messages"
-CASES = sorted(path.name for path in FOLDER.iterdir())
+ALL = sorted(path.name for path in FOLDER.iterdir())
+CASES = [name for name in ALL if (FOLDER / name / "upstream.sse").exists()]
+REFUSED = [name for name in ALL if name not in CASES]
 EFFORTS = ("low", "medium", "high", "xhigh")
 UPSTREAM_MODEL = "gpt-5.5"
 ID = "msg_golden"
@@ -54,6 +58,16 @@ def events_of(case):
 def test_the_request_goes_upstream_as_written(case):
     """`upstream_request.json` is what the upstream is sent."""
     agrees(FOLDER / case / "upstream_request.json", pretty(call_of(case).body))
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_can_not_be_asked_is_refused_as_written(case):
+    """`error.json` is what the caller is told, and it names the field."""
+    with pytest.raises(InvalidRequest) as caught:
+        call_of(case)
+    body = error_body(caught.value)
+    assert dotted(caught.value.param) in msgspec.json.decode(body)["error"]["message"]
+    agrees(FOLDER / case / "error.json", pretty(body))
 
 
 @pytest.mark.parametrize("case", CASES)

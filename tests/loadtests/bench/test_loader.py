@@ -42,6 +42,16 @@ def test_a_whole_stream_is_complete_however_it_arrives(step):
     assert not tally.faults
 
 
+@pytest.mark.parametrize("step", [None, 1, 64])
+def test_a_stream_of_messages_is_read_as_well(step):
+    """Its deltas have another form, and its end another name."""
+    head = 'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":'
+    pieces = [f'{head}{{"type":"text_delta","text":"t={n} "}}}}\n\n'.encode() for n in (1, 2)]
+    end = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+    tally = tallied(HEAD + b"".join(map(chunk, [*pieces, end])) + END, step=step)
+    assert (tally.events, tally.complete, dict(tally.faults)) == (2, 1, {})
+
+
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
