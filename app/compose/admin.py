@@ -23,7 +23,6 @@ from app.compose import parts
 from app.compose.gateway import Gateway
 from app.domain.account import Account, AccountId, AccountKind, Secret
 from app.domain.ledger import Answered
-from app.domain.shared import Draining
 from app.edge.admin.application import Parts
 from app.edge.admin.gate import Gate
 from app.ports import UsageUnavailable
@@ -129,12 +128,9 @@ class Administration:
         return self._opened.models.catalog.names()
 
     async def _drain(self) -> None:
-        """Drain the workers of this host: those that share its listener."""
-        opened, host = self._opened, platform.node()
-        for incarnation, presence in opened.sharing.shared.view().presences:
-            if presence.host == host and incarnation != opened.books.incarnation:
-                opened.sharing.announce(Draining(incarnation))
-        opened.drain()
+        """Drain the workers of this server: those that share its listener."""
+        self._opened.drain()
+        self._opened.sharing.drain_siblings()
 
     def _answered(self) -> tuple[int, Sequence[Answered]]:
         accountant = self._opened.books.accountant

@@ -21,7 +21,7 @@ from app.clock import SystemClock
 from app.compose.books import Books
 from app.domain.account import Account, AccountId
 from app.domain.call import Call
-from app.domain.shared import AccountRested, KeySpent, Presence, QuotaHeard, SharedEvent
+from app.domain.shared import AccountRested, Draining, KeySpent, Presence, QuotaHeard, SharedEvent
 from app.edge.inflight import InFlight
 from app.errors import StateError
 from app.pool.pool import AccountPool
@@ -108,7 +108,7 @@ class Sharing:
         if self._link is None:
             return
         pool, clock, began_at = worker.pool, self._clock, self._clock.now()
-        host, pid = socket.gethostname(), os.getpid()
+        self._host, pid = socket.gethostname(), os.getpid()
         pool.company.join(self.announce)
         worker.books.said = self.shared.view().spent
         incarnation = self.shared.incarnation
@@ -121,7 +121,13 @@ class Sharing:
                 waiting=lambda: worker.admission.waiting,
                 spent=self._spent,
                 presence=lambda: Presence(
-                    __version__, host, pid, began_at, worker.revision, worker.in_flight.draining
+                    __version__,
+                    self._host,
+                    pid,
+                    began_at,
+                    worker.revision,
+                    worker.in_flight.draining,
+                    os.getppid(),
                 ),
                 bindings=pool.company.bindings,
             ),
@@ -176,6 +182,12 @@ class Sharing:
         """Tell the others, as soon as they can be reached. Never waits."""
         if self.syncer is not None:
             self.syncer.announce(event)
+
+    def drain_siblings(self) -> None:
+        """Tell the other workers of this server to take nothing new; other servers go on."""
+        for name, who in self.shared.view().presences:
+            if (who.host, who.parent) == (self._host, os.getppid()):
+                self.announce(Draining(name))
 
     def hurry(self) -> None:
         """Say that calls stand in line, which others may be able to help."""

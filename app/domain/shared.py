@@ -60,6 +60,8 @@ class Presence(Struct, frozen=True, array_like=True):
     revision: int = -1
     """The state of the store that it has taken over; -1 before the first."""
     draining: bool = False
+    parent: int = 0
+    """The process that started it: workers of one server have it in common."""
 
 
 class Snapshot(Struct, frozen=True):

@@ -14,7 +14,7 @@ from app.domain.account import Account, AccountKind, Secret
 from app.domain.caller import Allowance
 from app.domain.enrolment import Enrolment
 from app.domain.outcome import RateLimited, Succeeded
-from app.domain.shared import AccountReset, Binding, CredentialRenewed, Draining, KeyRevoked
+from app.domain.shared import Binding, CredentialRenewed, Draining, KeyRevoked
 from app.pool.pool import Lease
 from app.pool.state import UNSHARED, Health
 from app.ports import Tokens
@@ -114,8 +114,7 @@ async def test_what_one_learns_the_other_knows(two):
     one.pool.settle(lease(one), RateLimited(one.clock.now() + 500.0), now=one.clock.now())
     await until(lambda: state_of(other).health is Health.COOLING)
     account_id = state_of(one).account.id
-    one.pool.reset(account_id, now=one.clock.now())
-    one.sharing.announce(AccountReset(account_id))
+    one.reset(account_id)
     await until(lambda: state_of(other).health is Health.READY)
     names = (f"k:{number}" for number in count())
 
@@ -128,9 +127,9 @@ async def test_what_one_learns_the_other_knows(two):
 
     told: list[str] = []
     await until(heard)
-    one.sharing.announce(Draining(other.sharing.shared.incarnation))
-    await until(lambda: other.in_flight.draining)
     assert not one.in_flight.draining
+    one.sharing.drain_siblings()
+    await until(lambda: other.in_flight.draining)
 
 
 async def test_whose_an_item_is_can_be_asked_for_later(two):
