@@ -218,6 +218,10 @@ def test_every_shape_gives_its_account(shape):
         ({"api_key": "k", "base_url": "http://user:pass@x"}, "^base_url: "),
         ({"api_key": "k", "base_url": "http://x/?key=1"}, "^base_url: "),
         ({"api_key": "k", "base_url": "http://x/a b"}, "^base_url: "),
+        ({"api_key": "k", "base_url": "http://169.254.169.254/v1"}, "no address that an upstream"),
+        ({"api_key": "k", "models": [""]}, "^models: "),
+        ({"api_key": "k", "organization": "a b"}, "^organization: "),
+        ({"type": "compatible"}, "a compatible server needs a base_url"),
     ],
 )
 def test_an_entry_that_is_no_account_is_refused_with_the_reason(entry, reason):
@@ -269,3 +273,19 @@ def test_a_login_gives_an_account():
     assert (account.name, account.expires_at) == ("user-1@example.com", 7.0)
     assert account.chatgpt_account_id == "acc-00001"
     assert from_tokens(tokens, name="mine").name == "mine"
+
+
+def test_a_server_that_asks_for_no_key_is_an_account():
+    """If it says what it is; its models come along, as they were exported."""
+    new = from_object(
+        {
+            "type": "compatible",
+            "base_url": "http://ollama:11434/v1",
+            "models": ["m", 7],
+            "model_map": {"gpt-5.5": "qwen3", "x": None},
+            "project": "p",
+        },
+        fallback="file 1",
+    )
+    assert (new.kind, new.api_key, new.name) == (AccountKind.COMPATIBLE, None, "file 1")
+    assert (new.models, new.model_map, new.project) == (("m",), {"gpt-5.5": "qwen3"}, "p")

@@ -348,3 +348,40 @@ def test_a_sealed_export_is_read_with_its_passphrase(answer, run, tmp_path) -> N
     assert run("accounts", "import", str(file), "--passphrase", "another one").exit_code == 1
     added = answer("accounts", "import", str(file), "--passphrase", "a long passphrase")
     assert added["created"] == 1
+
+
+def test_a_server_is_added_with_names_of_its_models(answer) -> None:
+    """It needs no key; what is given is listed."""
+    answer(
+        "accounts", "add", "--kind", "compatible", "--base-url", "http://ollama:11434/v1",
+        "--map-model", "gpt-5.5=qwen3", "--map-model", "a=b=c", "--priority", "-5",
+    )  # fmt: skip
+    (listed,) = answer("accounts", "list")
+    assert (listed["kind"], listed["name"], listed["priority"]) == ("compatible", "ollama", -5)
+    assert listed["model_map"] == {"gpt-5.5": "qwen3", "a": "b=c"}
+    answer("accounts", "set", "ollama", "--map-model", "", "--organization", "org-1")
+    (listed,) = answer("accounts", "list")
+    assert (listed["model_map"], listed["organization"]) == ({}, "org-1")
+    answer("accounts", "set", "ollama", "--organization", "")
+    assert answer("accounts", "list")[0]["organization"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--kind", "compatible"), "--base-url: a compatible server has to have one"),
+        (("--kind", "openai"), "--api-key: the platform asks for one"),
+        (("--kind", "codex", "--api-key", "-"), "Give --api-key, or"),
+        (("--kind", "openai", "--access-token", "-"), "this kind takes --api-key"),
+        (("--api-key", "-", "--base-url", "http://example.com/v1"), "private networks only"),
+        (("--api-key", "-", "--map-model", "x"), "expected NAME=ITS_NAME"),
+        (("--api-key", "-", "--map-model", "x="), "no name of 1 to"),
+        (("--api-key", "-", "--project", "a b"), "without spaces"),
+    ],
+)
+def test_an_account_of_a_kind_that_lacks_something_is_refused(run, answer, options, said) -> None:
+    """The message names the option, and nothing is stored."""
+    result = run("accounts", "add", *options, text="sk-1")
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+    assert answer("accounts", "list") == []

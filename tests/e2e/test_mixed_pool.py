@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import httpx
 import openai
 import pytest
+from pydantic import BaseModel
 
 from tests.e2e.asking import chat, hear, prompt, question
 from tests.e2e.programs import API_KEY, MODEL, Gateway, Pair, Simulator, until
@@ -116,6 +117,25 @@ def test_every_kind_calls_tools_for_every_dialect(pool, path, alone) -> None:
             assert final.usage.output_tokens > 0
     assert called
     assert set(called) == {'{"city":"Oslo"}'}
+
+
+@pytest.mark.parametrize("alone", ["acct-1", KEY, SERVER])
+def test_the_helpers_of_the_library_parse_on_every_kind(pool, alone) -> None:
+    """Structured output in both dialects, by the schema that the helper makes."""
+
+    class Trip(BaseModel):
+        city: str
+
+    down(pool, *(set(ALL) - {alone}))
+    text = prompt("A trip, please.")
+    with openai.OpenAI(base_url=f"{pool.gateway.url}/v1", api_key=API_KEY) as sdk:
+        messages = [{"role": "user", "content": text}]
+        answer = sdk.chat.completions.parse(model=MODEL, messages=messages, response_format=Trip)
+        beta = sdk.beta.chat.completions.parse(model=MODEL, messages=messages, response_format=Trip)
+        response = sdk.responses.parse(model=MODEL, input=text, text_format=Trip)
+    assert isinstance(answer.choices[0].message.parsed, Trip)
+    assert isinstance(beta.choices[0].message.parsed, Trip)
+    assert isinstance(response.output_parsed, Trip)
 
 
 def test_the_key_is_asked_natively_and_heeds_what_codex_refuses(pool) -> None:

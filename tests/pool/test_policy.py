@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.domain.account import AccountKind
 from app.pool.policy import Policy
 from tests.fakes.accounts import account
 
@@ -32,3 +33,27 @@ def test_where_an_account_is_paused(changes, pause_at):
 def test_which_models_an_account_may_serve(changes, model, entitled):
     """Those that it is limited to, or those of its plan; the upstream knows an unknown one."""
     assert Policy(plans=PLANS).entitled(account(**changes), model) is entitled
+
+
+OPENAI, COMPATIBLE = {"kind": AccountKind.OPENAI}, {"kind": AccountKind.COMPATIBLE}
+
+
+@pytest.mark.parametrize(("changes", "model", "entitled"), [
+    ({}, "own", False),
+    ({"models": ("own",)}, "own", True),
+    (OPENAI, "own", False),
+    (OPENAI, "m1", True),
+    (OPENAI, "m2", True),
+    (OPENAI | {"models": ("m1",)}, "m2", False),
+    (OPENAI | {"model_map": {"m2": "x"}, "models": ("m1",)}, "m2", True),
+    (COMPATIBLE, "m1", False),
+    (COMPATIBLE | {"models": ("own",)}, "own", True),
+    (COMPATIBLE | {"model_map": {"m1": "own"}}, "m1", True),
+    (COMPATIBLE | {"model_map": {"m1": "own"}}, "own", False),
+    ({"plan": "free", "model_map": {"m2": "x"}}, "m2", True),
+    ({"plan": "free", "model_map": {"m2": "x"}}, "m1", True),
+])  # fmt: skip
+def test_which_models_an_account_of_a_kind_may_serve(changes, model, entitled):
+    """What only some accounts name is theirs alone; names of their own are not the pool's."""
+    policy = Policy(plans=PLANS, named_only=frozenset({"own"}))
+    assert policy.entitled(account(**changes), model) is entitled

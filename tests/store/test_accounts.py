@@ -28,6 +28,9 @@ NEW = Enrolment(
     priority=2,
     concurrency_max=3,
     models=("gpt-5",),
+    model_map={"gpt-5": "own"},
+    organization="org-1",
+    project="proj-1",
     groups=("team-a", "team-b"),
     tags=("eu",),
     pause_at=0.9,
@@ -43,7 +46,7 @@ async def test_an_account_comes_back_as_it_was_added(store: Store) -> None:
     assert added.account == account
     for name in ("name", "kind", "chatgpt_account_id", "email", "plan", "fedramp", "proxy_url",
                  "enabled", "priority", "concurrency_max", "models", "groups", "tags",
-                 "pause_at"):  # fmt: skip
+                 "pause_at", "model_map", "organization", "project"):  # fmt: skip
         assert getattr(account, name) == getattr(NEW, name)
     assert account.credential.access_token == Secret("access-1")
     assert (account.credential.expires_at, account.credential.renewable) == (1_000.0, True)
@@ -288,3 +291,27 @@ async def test_a_credential_that_was_issued_now_replaces_any(store: Store) -> No
     added = await store.accounts.add(again, at=2.0, issued_now=True)
     assert (added.account.id, added.credential_kept) == (first.account.id, False)
     assert added.account.credential.access_token == Secret("again")
+
+
+async def test_a_server_without_a_key_is_ready_at_once_and_known_by_its_address(store) -> None:
+    """It waits for no renewal; another address is another account, the same one is not."""
+    server = Enrolment(name="s", kind=AccountKind.COMPATIBLE, base_url="http://ollama:11434/v1")
+    added = await store.accounts.add(server, at=10.0)
+    credential = added.account.credential
+    assert (credential.expires_at, credential.renewable) == (None, False)
+    assert not (await store.accounts.add(server, at=11.0)).created
+    elsewhere = structs.replace(server, base_url="http://other:11434/v1")
+    assert (await store.accounts.add(elsewhere, at=12.0)).created
+    with pytest.raises(InvalidRequest):
+        await store.accounts.add(structs.replace(server, base_url=None), at=13.0)
+
+
+async def test_names_of_models_and_who_is_charged_can_be_changed(store) -> None:
+    """A mapping is replaced as a whole."""
+    added = await store.accounts.add(NEW, at=10.0)
+    changes = AccountChanges(model_map={"a": "b"}, organization=None, project="proj-2")
+    changed = await store.accounts.update(added.account.id, changes, at=11.0)
+    assert changed is not None
+    assert (changed.model_map, changed.organization, changed.project) == (
+        {"a": "b"}, None, "proj-2",
+    )  # fmt: skip
