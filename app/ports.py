@@ -132,6 +132,53 @@ class Observer(Protocol):
         """
 
 
+class Pipe(Protocol):
+    """An upstream's WebSocket that is handed through message by message."""
+
+    async def send(self, data: bytes) -> None:
+        """Send a text message; returns when the other side takes it in.
+
+        Raises:
+            UpstreamFailure: The connection is over.
+        """
+
+    async def read(self) -> bytes:
+        """Return the next message.
+
+        Raises:
+            UpstreamFailure: The connection is over.
+        """
+
+    @property
+    def code(self) -> int | None:
+        """The close code, once the connection is over."""
+
+    async def close(self) -> None:
+        """End it; a second call changes nothing."""
+
+
+class PipeRefused(Exception):
+    """The upstream answered a handshake over HTTP."""
+
+    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        super().__init__(str(status))
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class Pipes(Protocol):
+    """Opens them."""
+
+    async def dial(self, account: Account, call: Call) -> Pipe:
+        """Return the account's connection for the call's model.
+
+        Raises:
+            PipeRefused: It was refused, and why.
+            UpstreamFailure: Nobody answered.
+        """
+
+
 class CallObserver(Protocol):
     """Is told how calls go, as their callers see them; must return at once and never raise."""
 

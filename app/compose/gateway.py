@@ -131,6 +131,14 @@ class Gateway:
         self.aliases: Mapping[str, str] = {}
         self.plans: frozenset[str] = frozenset()
         self.cards: Sequence[Card] = CARDS
+        # The books first: what they note must be there before anybody sees it.
+        self.observer = Observers(
+            self.books.accountant,
+            self.metrics,
+            *([self.traces] if self.traces else []),
+            renew=self._renew_soon,
+            ended=self._rated,
+        )
         self.relay = self._make_relay()
         self.sharing.join(self)
 
@@ -144,14 +152,7 @@ class Gateway:
             renew=self._renew_now,
             clock=self.clock,
             rng=self.rng,
-            # The books first: what they note must be there before anybody sees it.
-            observer=Observers(
-                self.books.accountant,
-                self.metrics,
-                *([self.traces] if self.traces else []),
-                renew=self._renew_soon,
-                ended=self._rated,
-            ),
+            observer=self.observer,
             settings=parts.relay_settings(self.settings.limits),
             recall=self.sharing.recall if self.sharing.others else None,
         )

@@ -33,6 +33,7 @@ from app.upstream.listing import TIMEOUT_S as LISTING_TIMEOUT_S
 from app.upstream.listing import ModelListing
 from app.upstream.manifests import TIMEOUT_S as MANIFEST_TIMEOUT_S
 from app.upstream.manifests import ManifestServer
+from app.upstream.pipes import KeyedPipes
 from app.upstream.router import Router
 from app.upstream.sockets.pool import Bounds, SocketPool
 from app.upstream.sockets.wire import Dialler
@@ -200,6 +201,13 @@ def upstream(
     return Router(
         {AccountKind.CODEX: codex, AccountKind.OPENAI: keyed, AccountKind.COMPATIBLE: keyed}
     )
+
+
+def pipes(settings: Settings) -> KeyedPipes:
+    """Return what opens realtime connections."""
+    way = route(settings)
+    dialler = Dialler(proxy_url=way.proxy_url, tls=way.tls)
+    return KeyedPipes(dial=dialler.dial, user_agent=settings.user_agent)
 
 
 def relay_settings(limits: Limits) -> RelaySettings:

@@ -11,7 +11,7 @@ from app.compose.gateway import Gateway
 from app.compose.sockets import SocketRoutes
 from app.domain.account import Secret
 from app.domain.runtime import OnDisconnect
-from app.edge import absent, calls, catalog, operations, spa
+from app.edge import calls, catalog, operations, spa
 from app.edge.admin.application import application, mount
 from app.edge.chat import ChatSpeaker
 from app.edge.compact import CompactSpeaker
@@ -53,7 +53,6 @@ def build(opened: Gateway) -> Litestar:
                 metrics_token=Secret(settings.metrics_token) if settings.metrics_token else None,
             ),
             *([] if settings.admin_bind else _admin(opened)),
-            *absent.routes(),
         ],
         exception_handlers={Exception: render},
         openapi_config=None,
@@ -128,4 +127,5 @@ def _data_plane(opened: Gateway) -> list[ASGIRouteHandler]:
             )
             for name in ("generations", "edits")
         ),
+        *sockets.realtime(),
     ]

@@ -2,15 +2,20 @@
 
 from functools import partial
 
+from litestar.handlers import ASGIRouteHandler
+
+from app.compose import parts
 from app.compose.gateway import Gateway
 from app.edge.company import Pace
 from app.edge.dataplane import DataPlane
 from app.edge.responses import ResponsesSpeaker
+from app.edge.sockets import realtime
 from app.edge.sockets.connection import Terms
 from app.edge.sockets.handshake import Door, SocketRoute
 from app.edge.sockets.machine import SocketBounds
 from app.edge.sockets.memory import Memories
 from app.limits import Limits
+from app.relay.tunnel import Tunnels
 
 
 class SocketRoutes:
@@ -32,6 +37,28 @@ class SocketRoutes:
             speaker=partial(ResponsesSpeaker, models=self._opened.models, codex_route=codex_route),
             now=self._opened.clock.now,
         )
+
+    def realtime(self) -> list[ASGIRouteHandler]:
+        """Return the route of realtime sessions."""
+        opened, limits = self._opened, self._opened.settings.limits
+        tunnels = Tunnels(
+            pool=opened.pool,
+            admission=opened.admission,
+            pipes=parts.pipes(opened.settings),
+            clock=opened.clock,
+            observer=opened.observer,
+        )
+        terms = realtime.Terms(
+            door=self._door,
+            tunnels=tunnels,
+            till=opened.books.till,
+            sockets=opened.sockets,
+            clock=opened.clock,
+            observer=opened.metrics,
+            message_bytes_max=limits.socket_message_bytes_max,
+            send_timeout_s=limits.send_timeout_s,
+        )
+        return realtime.routes(terms)
 
 
 def bounds_of(limits: Limits) -> SocketBounds:

@@ -18,6 +18,7 @@ class Dialect(StrEnum):
     COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
     IMAGES = "images"
+    REALTIME = "realtime"
 
 
 class Call(Struct, frozen=True):

@@ -28,12 +28,14 @@ class Need(StrEnum):
     """The endpoints that make images and nothing else."""
     SEARCH = "search"
     """The search tool is insisted on."""
+    REALTIME = "realtime"
+    """Speech and text both ways at once, over a WebSocket."""
 
 
 NOTHING: Final[frozenset[Need]] = frozenset()
 
 _ABLE: Final[Mapping[AccountKind, frozenset[Need]]] = {
-    AccountKind.CODEX: frozenset(Need) - {Need.EMBEDDINGS, Need.IMAGES_API},
+    AccountKind.CODEX: frozenset(Need) - {Need.EMBEDDINGS, Need.IMAGES_API, Need.REALTIME},
     AccountKind.OPENAI: frozenset(Need) - {Need.COMPACTION},
     AccountKind.COMPATIBLE: frozenset({Need.EMBEDDINGS}),
 }
@@ -45,6 +47,7 @@ _WORDS: Final[Mapping[Need, str]] = {
     Need.IMAGES: "making images",
     Need.IMAGES_API: "the images endpoints",
     Need.SEARCH: "searching the web",
+    Need.REALTIME: "realtime sessions",
 }
 
 

@@ -9,17 +9,13 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from litestar.enums import ScopeType
-from litestar.handlers import ASGIRouteHandler, asgi
-from litestar.types import Receive, Scope, Send, WebSocketScope
+from litestar.types import Receive, Send, WebSocketScope
 from litestar.types.asgi_types import WebSocketResponseStartEvent
 
 from app.dialects.responses.errors import error_body
 from app.edge.headers import error_headers
 from app.edge.request import request_id
 from app.errors import GatewayError, MethodNotAllowed, NotSupportedByUpstream, UnknownRoute
-
-REALTIME: Final = "/v1/realtime"
 
 _METHODS: Final[Mapping[str, str]] = {
     "/realtime": "GET",
@@ -75,19 +71,6 @@ async def refuse_websocket(
     }
     await send(start)
     await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
-
-
-def routes() -> list[ASGIRouteHandler]:
-    """Return the handlers of what has a path of its own and is not served."""
-
-    @asgi(REALTIME, copy_scope=False)
-    async def realtime(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.WEBSOCKET:
-            raise absent(scope["method"], REALTIME)
-        error = absent("GET", REALTIME)
-        await refuse_websocket(scope, receive, send, error)
-
-    return [realtime]
 
 
 def _below(path: str) -> str:

@@ -64,7 +64,7 @@ class _Visit:
 
 async def responses(world: World, exchange: Exchange) -> None:
     """`POST /v1/responses`."""
-    key = await _admitted(world, exchange)
+    key = await admitted(world, exchange)
     if key is None:
         return
     key.enter()
@@ -93,7 +93,7 @@ async def responses(world: World, exchange: Exchange) -> None:
 
 async def chat_completions(world: World, exchange: Exchange) -> None:
     """`POST /v1/chat/completions`."""
-    key = await _admitted(world, exchange)
+    key = await admitted(world, exchange)
     if key is None:
         return
     key.enter()
@@ -120,7 +120,7 @@ async def chat_completions(world: World, exchange: Exchange) -> None:
 
 async def embed(world: World, exchange: Exchange) -> None:
     """`POST /v1/embeddings`."""
-    key = await _admitted(world, exchange)
+    key = await admitted(world, exchange)
     if key is None:
         return
     key.enter()
@@ -156,7 +156,7 @@ async def draw(world: World, exchange: Exchange) -> None:
 
 async def models(world: World, exchange: Exchange) -> None:
     """`GET /v1/models`."""
-    key = await _admitted(world, exchange)
+    key = await admitted(world, exchange)
     if key is None:
         return
     exchange.govern(world.knobs(exchange, key))
@@ -175,7 +175,8 @@ async def models(world: World, exchange: Exchange) -> None:
     await exchange.reply(Refusal(200, orjson.dumps({"object": "list", "data": entries})))
 
 
-async def _admitted(world: World, exchange: Exchange) -> Account | None:
+async def admitted(world: World, exchange: Exchange) -> Account | None:
+    """Return whose key it is; None once a wrong one has been answered."""
     token = exchange.request.headers.get("authorization", "").partition(" ")[2]
     if exchange.request.path.startswith(f"/{COMPATIBLE}/"):
         token = COMPATIBLE

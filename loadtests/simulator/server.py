@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import msgspec
 
-from loadtests.simulator import apikey, codex, control, errors, oauth, websocket
+from loadtests.simulator import apikey, codex, control, errors, oauth, realtime, websocket
 from loadtests.simulator.config import Config, fast
 from loadtests.simulator.control import Command
 from loadtests.simulator.exchange import Cut, Exchange
@@ -49,6 +49,7 @@ ROUTES: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1/images/generations"): apikey.draw,
     ("POST", "/v1/images/edits"): apikey.draw,
     ("GET", "/v1/models"): apikey.models,
+    ("GET", "/v1/realtime"): realtime.serve,
     ("POST", "/compatible/v1/chat/completions"): apikey.chat_completions,
     ("POST", "/compatible/v1/embeddings"): apikey.embed,
     ("GET", "/compatible/v1/models"): apikey.models,

@@ -247,6 +247,7 @@ async def test_a_frame_that_is_none_ends_the_connection(gateway, opcode, payload
     wire = await Wire.open(gateway)
     wire.frame(opcode, payload, first=first)
     assert await wire.end() in (None, 1002, 1005, 1007)
+    wire.drop()
     gateway.settled()
 
 
@@ -256,6 +257,7 @@ async def test_text_after_a_close_is_not_heard(gateway, simulator) -> None:
     wire.frame(8, b"\x03\xe8")
     wire.frame(TEXT, create("echo: too late").encode())
     assert await wire.end() in (None, 1000)
+    wire.drop()
     gateway.settled()
     assert simulator.records == []
 

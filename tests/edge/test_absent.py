@@ -1,9 +1,8 @@
 """Tests of app.edge.absent."""
 
 import pytest
-from litestar import Litestar
 
-from app.edge.absent import REALTIME, absent, allowed, no_websocket, refuse_websocket, routes
+from app.edge.absent import absent, allowed, no_websocket, refuse_websocket
 from tests.edge.asgi import Server, scope
 
 
@@ -46,19 +45,3 @@ async def test_a_websocket_is_refused_with_an_answer() -> None:
     assert (server.status, server.headers["x-request-id"]) == (426, "mine")
     assert server.headers["x-codex2api-reason"] == "not_supported_by_upstream"
     assert server.headers["content-length"] == str(len(server.body))
-
-
-@pytest.mark.parametrize("kind", ["websocket", "http"])
-async def test_realtime_is_not_available(kind) -> None:
-    """501 to both."""
-    server = Server()
-    server._incoming.put_nowait({"type": "websocket.connect"})
-    given = scope(method="GET", path=REALTIME) | {"type": kind}
-    app = Litestar(routes(), openapi_config=None, logging_config=None)
-    (handler,) = routes()
-    if kind == "websocket":
-        await app(given, server.receive, server.send)
-        assert server.status == 501
-    else:
-        with pytest.raises(Exception, match="not available"):
-            await handler.fn(given, server.receive, server.send)

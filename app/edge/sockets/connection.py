@@ -6,7 +6,6 @@ that runs, if one does. To end a connection, the first stops reading and says fa
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Final, assert_never
 
 from litestar.types import Receive, Send
@@ -16,6 +15,7 @@ from app.dialects.responses.frames import Message, message_of
 from app.edge.company import Pace
 from app.edge.dataplane import DataPlane, Turn
 from app.edge.request import Head
+from app.edge.sockets.ending import Ending
 from app.edge.sockets.machine import (
     Abandon,
     Begin,
@@ -27,15 +27,12 @@ from app.edge.sockets.machine import (
     State,
 )
 from app.edge.sockets.registry import Sockets
-from app.edge.sockets.speaker import TurnSpeaker, error_message
+from app.edge.sockets.speaker import TurnSpeaker
 from app.edge.sockets.way import TurnWay
 from app.errors import GatewayError
 
-FAREWELL_S: Final = 5.0
-"""How long a close may take to go out, and to be answered."""
 SILENCE: Final = '{"type":"codex.keepalive"}'
 """Only Codex clients get this; they skip what they don't know."""
-LEFT: Final = 0
 ID_CHARS_MAX: Final = 120
 """As much of the handshake's request id as stands before a turn's number."""
 
@@ -49,17 +46,16 @@ class Terms(Struct, frozen=True):
     pace: Pace
 
 
-class Connection:
+class Connection(Ending):
     """From the accepted handshake to the end; satisfies `app.edge.sockets.registry.Connected`."""
 
     def __init__(
         self, terms: Terms, speaker: TurnSpeaker, head: Head, receive: Receive, send: Send
     ) -> None:
+        super().__init__(receive, send, request_id=head.request_id)
         self._terms = terms
         self._speaker = speaker
         self._head = head
-        self._receive = receive
-        self._asgi_send = send
         self._loop = asyncio.get_running_loop()
         self._machine = Machine(terms.bounds, now=self._loop.time())
         self._turns = 0
@@ -68,10 +64,6 @@ class Connection:
         """What came while the turn that has begun was not under way yet."""
         self._timer: asyncio.TimerHandle | None = None
         self._group: asyncio.TaskGroup | None = None
-        self._reader: asyncio.Task[Any] | None = None
-        self._over = False
-        """Nothing is read any more: the end has gone out, or nobody takes it."""
-        self._farewell: Close | None = None
 
     @property
     def state(self) -> State:
@@ -86,16 +78,13 @@ class Connection:
             async with asyncio.TaskGroup() as self._group:
                 self._look_again()
                 sockets.enter(self)
-                await self._read_until_over()
-                if self._farewell is not None:
-                    await self._say_farewell(self._farewell)
+                await self._until_over(self._read)
+                await self._say_farewell()
         finally:
             if self._timer is not None:
                 self._timer.cancel()
             sockets.leave(self)
-            code = self._farewell.code if self._farewell is not None else LEFT
-            closed = sockets.traffic.closed
-            closed[code] = closed.get(code, 0) + 1
+            self._count(sockets)
 
     def drain(self) -> None:
         """End between two turns."""
@@ -104,15 +93,6 @@ class Connection:
     def hurry(self) -> None:
         """End now."""
         self._heed(self._machine.hurry())
-
-    async def _read_until_over(self) -> None:
-        try:
-            await self._read()
-        except asyncio.CancelledError:
-            if not self._over:
-                raise
-            if self._reader is not None:
-                self._reader.uncancel()
 
     async def _read(self) -> None:
         traffic, machine = self._terms.sockets.traffic, self._machine
@@ -159,8 +139,7 @@ class Connection:
                 case Interrupt() | Abandon():
                     self._end_turn(command)
                 case Close():
-                    self._farewell = command
-                    self._end()
+                    self._end(command)
                 case _:
                     assert_never(command)
 
@@ -194,31 +173,6 @@ class Connection:
             self._end()
             return
         self._heed(self._machine.answered(error, now=self._loop.time()))
-
-    async def _say_farewell(self, close: Close) -> None:
-        """Say why, close, and wait for the caller to do the same, but not for long."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL_S):
-                if close.error is not None:
-                    text = error_message(close.error, self._head.request_id)
-                    await self._send(text.decode())
-                await self._asgi_send(
-                    {"type": "websocket.close", "code": close.code, "reason": close.reason}
-                )
-                message: Any = {}
-                while message.get("type") != "websocket.disconnect":
-                    message = await self._receive()
-
-    async def _send(self, text: str) -> None:
-        await self._asgi_send({"type": "websocket.send", "text": text, "bytes": None})
-
-    def _end(self) -> None:
-        """Read no more. The server closes only when nobody waits for what comes in."""
-        if self._over:
-            return
-        self._over = True
-        if self._reader is not None and self._reader is not asyncio.current_task():
-            self._reader.cancel()
 
     def _look_again(self) -> None:
         """Let the machine look at the time; one timer a connection, rarely ringing."""

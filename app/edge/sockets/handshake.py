@@ -45,7 +45,9 @@ class Door(Struct, frozen=True):
     till: Till
     sockets: Sockets
 
-    def admit(self, head: Head, scope: WebSocketScope) -> Caller:
+    def admit(
+        self, head: Head, scope: WebSocketScope, *, endpoint: str = Dialect.RESPONSES.value
+    ) -> Caller:
         """Return who connects, or raise why it may not; nothing is taken by it.
 
         Raises:
@@ -55,7 +57,7 @@ class Door(Struct, frozen=True):
             raise head.flaw
         caller = self.guard.identify(head.key)
         self.guard.admit_from(caller, cast("HTTPScope", scope))
-        self.guard.admit_to(caller, Dialect.RESPONSES.value)
+        self.guard.admit_to(caller, endpoint)
         if caller is ANONYMOUS and _foreign(head):
             raise NotAllowed(
                 "A page of another site may not connect to a gateway that needs no key.",

@@ -11,10 +11,11 @@ from app.domain.call import Dialect
 from app.edge.company import Pace
 from app.edge.dataplane import Turn
 from app.edge.request import read_head
-from app.edge.sockets import connection as connections
+from app.edge.sockets import ending as endings
 from app.edge.sockets.connection import Connection, Terms
 from app.edge.sockets.machine import SocketBounds, State
 from app.edge.sockets.registry import Sockets
+from app.edge.sockets.speaker import error_message
 from app.edge.sockets.way import TurnWay
 from app.errors import GatewayError, StreamIncomplete, TooManyRequests
 from tests.edge.asgi import with_key
@@ -223,7 +224,7 @@ async def test_a_caller_that_does_not_read_is_left() -> None:
 
 async def test_a_caller_that_does_not_answer_a_close_is_not_waited_for(monkeypatch) -> None:
     """Not for long, that is; nor one that takes not even the close."""
-    monkeypatch.setattr(connections, "FAREWELL_S", 0.01)
+    monkeypatch.setattr(endings, "FAREWELL_S", 0.01)
     assert await Scene(peer=Peer(polite=False), first_message_s=0.0).run() == 1008
     deaf = Scene(first_message_s=0.0)
     deaf.peer.reads = False
@@ -297,7 +298,7 @@ async def company(plane: Plane, way: TurnWay, body: bytes) -> GatewayError | Non
 async def test_a_limit_is_said_with_the_time_to_wait() -> None:
     """As an HTTP answer would in its headers."""
     error = TooManyRequests("slow down", retry_after_s=7.0)
-    said = json.loads(connections.error_message(error, "req_1"))
+    said = json.loads(error_message(error, "req_1"))
     assert (said["type"], said["status"], said["headers"]["retry-after"]) == ("error", 429, "7")
     assert "content-type" not in said["headers"]
 

@@ -4,8 +4,10 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.frames import Opcode
 
-from loadtests.bench.framing import ReplyReader
+from loadtests.bench.framing import FrameReader, ReplyReader, text_frame
+from loadtests.simulator.ws_socket import frame
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -43,3 +45,24 @@ def test_an_empty_body_ends_with_its_head():
     reader = ReplyReader()
     assert reader.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n") == b""
     assert reader.ended
+
+
+@given(st.lists(st.binary(min_size=1, max_size=70_000), max_size=4), st.data())
+def test_messages_are_the_same_however_their_bytes_are_torn(messages, data):
+    """Of every length of a frame; a close ends them."""
+    wire = b"".join(frame(message, Opcode.TEXT) for message in messages)
+    wire += frame(b"\x03\xe8", Opcode.CLOSE)
+    places = sorted(data.draw(st.sets(st.integers(1, len(wire) - 1), max_size=10)))
+    reader = FrameReader()
+    found = [reader.feed(wire[a:b]) for a, b in pairwise([0, *places, len(wire)])]
+    assert b"".join(found).replace(b"\n", b"") == b"".join(messages).replace(b"\n", b"")
+    assert reader.closed
+
+
+@given(st.binary(max_size=70_000))
+def test_a_message_of_ours_is_a_masked_frame(payload):
+    """As a client must send it; the mask is zero, so it changes nothing."""
+    found = text_frame(payload)
+    assert found[0] == 0x81
+    assert found[1] & 0x80
+    assert found.endswith(bytes(4) + payload)
