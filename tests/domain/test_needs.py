@@ -6,7 +6,7 @@ from app.domain.account import AccountKind
 from app.domain.needs import NOTHING, Need, able, said
 
 LACKS = {
-    AccountKind.CODEX: {Need.EMBEDDINGS, Need.IMAGES_API},
+    AccountKind.CODEX: {Need.EMBEDDINGS, Need.IMAGES_API, Need.REALTIME},
     AccountKind.OPENAI: {Need.COMPACTION},
     AccountKind.COMPATIBLE: set(Need) - {Need.EMBEDDINGS},
 }
