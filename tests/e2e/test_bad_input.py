@@ -39,7 +39,6 @@ DOCUMENTED = (
     ("POST", "/v1/responses/compact"),
     ("POST", "/v1/responses/input_tokens"),
     ("POST", "/backend-api/codex/responses/compact"),
-    ("GET", "/v1/realtime"),
 )
 
 
