@@ -131,18 +131,15 @@ class Gateway:
         self.aliases: Mapping[str, str] = {}
         self.plans: frozenset[str] = frozenset()
         self.cards: Sequence[Card] = CARDS
-        # The books first: what they note must be there before anybody sees it.
-        self.observer = Observers(
-            self.books.accountant,
-            self.metrics,
-            *([self.traces] if self.traces else []),
-            renew=self._renew_soon,
-            ended=self._rated,
-        )
         self.relay = self._make_relay()
         self.sharing.join(self)
 
     def _make_relay(self) -> Relay:
+        traces = [self.traces] if self.traces else []
+        # The books first: what they note must be there before anybody sees it.
+        self.observer = Observers(
+            self.books.accountant, self.metrics, *traces, renew=self._renew_soon, ended=self._rated
+        )
         return Relay(
             pool=self.pool,
             admission=self.admission,

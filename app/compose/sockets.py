@@ -54,7 +54,7 @@ class SocketRoutes:
             till=opened.books.till,
             sockets=opened.sockets,
             clock=opened.clock,
-            observer=opened.metrics,
+            observer=opened.watcher,
             message_bytes_max=limits.socket_message_bytes_max,
             send_timeout_s=limits.send_timeout_s,
         )

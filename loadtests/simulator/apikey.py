@@ -138,7 +138,7 @@ async def embed(world: World, exchange: Exchange) -> None:
 
 async def draw(world: World, exchange: Exchange) -> None:
     """`POST /v1/images/generations` and `/v1/images/edits`."""
-    key = await _admitted(world, exchange)
+    key = await admitted(world, exchange)
     if key is None:
         return
     key.enter()
