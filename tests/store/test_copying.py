@@ -173,7 +173,7 @@ async def test_a_changed_row_does_not_pass(file: Settings, new_file: Settings) -
 async def test_another_writer_is_noticed(file: Settings, new_file: Settings) -> None:
     """A row that is there already was written by somebody else."""
     await fill(file)
-    meddle = meddling(new_file.sqlite_path, "INSERT INTO settings VALUES (1, '{}', 1.0)")
+    meddle = meddling(new_file.sqlite_path, "INSERT INTO settings VALUES (1, '{}', 1.0, 1)")
     with pytest.raises(StateError, match="Somebody else is writing"):
         await copied(file, new_file, progress=Progress(meddle, lambda _steps: None))
 
