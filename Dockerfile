@@ -1,6 +1,13 @@
 # The gateway as a small image: locked wheels in one virtual environment, no compiler, no root.
 # Runs with a read-only root file system; writes to /data (SQLite, key file, journal) and /tmp.
 
+FROM node:20-slim AS ui
+WORKDIR /ui
+COPY admin-ui/package.json admin-ui/package-lock.json admin-ui/.npmrc ./
+RUN npm ci --no-audit --no-fund
+COPY admin-ui ./
+RUN npm run build
+
 FROM python:3.11-slim AS build
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -24,6 +31,8 @@ RUN groupadd --gid 10001 codex2api \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin codex2api \
  && install -d -o 10001 -g 10001 -m 0700 /data
 COPY --from=build /opt/codex2api /opt/codex2api
+# Where the package looks for the admin UI: beside itself.
+COPY --from=ui /ui/dist /opt/codex2api/lib/python3.11/site-packages/admin-ui/dist
 ENV PATH=/opt/codex2api/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
