@@ -12,6 +12,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // a data: address would need a hole in the content security policy
     modulePreload: { polyfill: false }, // the same: it is an inline script
     cssCodeSplit: true,
+    manifest: true,
     reportCompressedSize: false,
   },
   server: { proxy: { "/api": GATEWAY, "/v1": GATEWAY, "/metrics": GATEWAY } },

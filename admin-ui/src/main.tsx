@@ -1,11 +1,11 @@
 import { MantineProvider } from "@mantine/core";
-import { Notifications } from "@mantine/notifications";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { queries } from "./api/queries";
 import { App } from "./app/App";
 import { nonce } from "./app/nonce";
+import { Notices } from "./ui/Notices";
 import "./styles";
 import { theme } from "./theme";
 
@@ -14,7 +14,7 @@ if (root) {
   createRoot(root).render(
     <StrictMode>
       <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={nonce}>
-        <Notifications position="bottom-right" limit={4} />
+        <Notices />
         <QueryClientProvider client={queries}>
           <App />
         </QueryClientProvider>

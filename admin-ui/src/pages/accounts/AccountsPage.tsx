@@ -1,0 +1,5 @@
+import { PageHead } from "../../ui/PageHead";
+
+export default function AccountsPage() {
+  return <PageHead title="Accounts" />;
+}
