@@ -1,180 +1,106 @@
-/** What the admin API says, by the names that it has there. Times are epoch seconds. */
+/** What the admin API says, by the names that it has there; `npm run api` makes `schema.d.ts`. */
 
-export interface Usage {
-  input: number;
-  cached: number;
-  cache_write: number;
-  output: number;
-  reasoning: number;
-}
+import type { components } from "./schema";
 
-export interface JournalNumbers {
-  depth: number;
-  age_s: number;
-  healthy: boolean;
-  lost: number;
-  refused: number;
-}
+type Schemas = components["schemas"];
 
-export interface Numbers {
-  at: number;
-  in_flight: number;
-  streams: number;
-  queue_depth: number;
-  attempts_per_minute: number;
-  error_ratio: number | null;
-  accounts: Record<string, number>;
-  runway: {
-    low_s: number | null;
-    mid_s: number | null;
-    high_s: number | null;
-    limited_by: string;
-  } | null;
-  today: {
-    requests: number;
-    errors: number;
-    input_tokens: number;
-    output_tokens: number;
-    cost_usd: number;
-  } | null;
-  loop_lag_s: number;
-  memory_bytes: number;
-  cpu_ratio: number;
-  store_up: boolean;
-  draining: boolean;
-  journal: JournalNumbers;
-}
+export type AccountDetail = Schemas["AccountDetail"];
+export type AccountEdit = Schemas["AccountEdit"];
+export type AccountEvent = Schemas["AccountEvent"];
+export type AccountKind = Schemas["AccountKind"];
+export type AccountPage = Schemas["AccountPage"];
+export type AccountQuery = Schemas["AccountQuery"];
+export type AccountRow = Schemas["AccountRow"];
+export type Action = Schemas["Action"];
+export type Added = Schemas["Added"];
+export type Answered = Schemas["Answered"];
+export type AttemptRow = Schemas["AttemptRow"];
+export type AuditEntry = Schemas["AuditEntry"];
+export type AuditPage = Schemas["AuditPage"];
+export type Begin = Schemas["Begin"];
+export type BrowserLogin = Schemas["BrowserLogin"];
+export type Bulk = Schemas["Bulk"];
+export type By = Schemas["By"];
+export type Candidate = Schemas["Candidate"];
+export type ChangedAccounts = Schemas["ChangedAccounts"];
+export type Code = Schemas["Code"];
+export type Codes = Schemas["Codes"];
+export type Connect = Schemas["Connect"];
+export type CreatedKey = Schemas["CreatedKey"];
+export type DeviceCode = Schemas["DeviceCode"];
+export type DevicePolled = Schemas["DevicePolled"];
+export type Draining = Schemas["Draining"];
+export type ErrorBody = Schemas["ErrorBody"];
+export type ErrorDetail = Schemas["ErrorDetail"];
+export type Exchange = Schemas["Exchange"];
+export type Exclusion = Schemas["Exclusion"];
+export type Explain = Schemas["Explain"];
+export type Explained = Schemas["Explained"];
+export type Explanation = Schemas["Explanation"];
+export type Fault = Schemas["Fault"];
+export type FieldError = Schemas["FieldError"];
+export type Imported = Schemas["Imported"];
+export type JournalNumbers = Schemas["JournalNumbers"];
+export type KeyEdit = Schemas["KeyEdit"];
+export type KeyPage = Schemas["KeyPage"];
+export type KeyRow = Schemas["KeyRow"];
+export type Latency = Schemas["Latency"];
+export type LatestRequests = Schemas["LatestRequests"];
+export type Line = Schemas["Line"];
+export type Lines = Schemas["Lines"];
+export type LiveEvents = Schemas["LiveEvents"];
+export type Login = Schemas["Login"];
+export type NewByAccessToken = Schemas["NewByAccessToken"];
+export type NewByApiKey = Schemas["NewByApiKey"];
+export type NewByRefreshToken = Schemas["NewByRefreshToken"];
+export type NewKey = Schemas["NewKey"];
+export type NewPassword = Schemas["NewPassword"];
+export type Numbers = Schemas["Numbers"];
+export type OnDisconnect = Schemas["OnDisconnect"];
+export type OneTimeCode = Schemas["OneTimeCode"];
+export type OperationsPage = Schemas["OperationsPage"];
+export type Overview = Schemas["Overview"];
+export type Password = Schemas["Password"];
+export type PasswordAndCode = Schemas["PasswordAndCode"];
+export type Point = Schemas["Point"];
+export type Poll = Schemas["Poll"];
+export type Price = Schemas["Price"];
+export type PriceRow = Schemas["PriceRow"];
+export type Prices = Schemas["Prices"];
+export type QuotaRow = Schemas["QuotaRow"];
+export type RequestDetail = Schemas["RequestDetail"];
+export type RequestRow = Schemas["RequestRow"];
+export type RequestTail = Schemas["RequestTail"];
+export type Requests = Schemas["Requests"];
+export type RuntimeSettings = Schemas["RuntimeSettings"];
+export type RunwayRow = Schemas["RunwayRow"];
+export type SecondFactorBegun = Schemas["SecondFactorBegun"];
+export type Series = Schemas["Series"];
+export type SessionRow = Schemas["SessionRow"];
+export type SessionState = Schemas["SessionState"];
+export type Sessions = Schemas["Sessions"];
+export type SettingField = Schemas["SettingField"];
+export type SettingsEdit = Schemas["SettingsEdit"];
+export type SettingsPage = Schemas["SettingsPage"];
+export type Sort = Schemas["Sort"];
+export type Source = Schemas["Source"];
+export type Status = Schemas["Status"];
+export type StepName = Schemas["StepName"];
+export type StoreRevision = Schemas["StoreRevision"];
+export type Strategy = Schemas["Strategy"];
+export type Survey = Schemas["Survey"];
+export type Today = Schemas["Today"];
+export type Totals = Schemas["Totals"];
+export type Tried = Schemas["Tried"];
+export type UpstreamTransport = Schemas["UpstreamTransport"];
+export type Usage = Schemas["Usage"];
+export type Why = Schemas["Why"];
+export type WorkerRow = Schemas["WorkerRow"];
 
-export type Status =
-  | "ready"
-  | "cooling"
-  | "probing"
-  | "expired"
-  | "banned"
-  | "disabled"
-  | "damaged";
-
-export interface QuotaRow {
-  family: string;
-  minutes: number;
-  name: string;
-  used_ratio: number;
-  reset_at: number | null;
-  tokens: number;
-  requests: number;
-}
-
-export interface AccountRow {
-  id: string;
-  name: string;
-  kind: string;
-  status: Status;
-  reason: string;
-  until: number | null;
-  email: string | null;
-  plan: string | null;
-  chatgpt_account_id: string | null;
-  base_url: string | null;
-  enabled: boolean;
-  priority: number;
-  concurrency_max: number;
-  models: string[];
-  groups: string[];
-  tags: string[];
-  pause_at: number | null;
-  has_proxy: boolean;
-  version: number;
-  created_at: number;
-  renewed_at: number;
-  expires_at: number | null;
-  renewable: boolean;
-  refused_code: string | null;
-  in_flight: number;
-  capacity: number;
-  windows: QuotaRow[];
-  model_rests: Record<string, number>;
-  requests: number;
-  failures: number;
-  tokens: number;
-  requests_per_minute: number;
-  error_ratio: number | null;
-  last_used_at: number | null;
-}
-
-export interface AccountPage {
-  items: AccountRow[];
-  total: number;
-  offset: number;
-  limit: number;
-  statuses: Record<string, number>;
-  tokens_today: Record<string, number>;
-}
-
-export interface AccountEvent {
-  at: number;
-  kind: string;
-  detail: string;
-  code: string | null;
-  next_at: number | null;
-  count: number;
-}
-
-export interface AttemptRow {
-  uid: string;
-  number: number;
-  at: number;
-  caller_id: string;
-  account_id: string;
-  model: string;
-  outcome: string;
-  code: string | null;
-  usage: Usage;
-  source: string;
-  cost_nusd: number;
-  queue_s: number;
-  first_event_s: number | null;
-  seconds: number;
-  delivered: boolean;
-}
-
-export interface AccountDetail {
-  account: AccountRow;
-  events: AccountEvent[];
-  attempts: AttemptRow[];
-}
-
-export interface Tried {
-  ok: boolean;
-  detail: string;
-  status: number | null;
-}
-
+/** A line of what a bulk operation answers. */
 export interface Progress {
   done: number;
   total: number;
   failed: number;
   finished: boolean;
-}
-
-export interface RequestTail {
-  uid: string;
-  request_id: string;
-  at: number;
-  caller_id: string | null;
-  dialect: string;
-  model: string | null;
-  stream: boolean;
-  status: number;
-  code: string;
-  attempts: number;
-  first_event_s: number | null;
-  seconds: number;
-}
-
-export interface SessionState {
-  authenticated: boolean;
-  csrf_token: string | null;
-  session_id: string | null;
-  totp: boolean;
-  password_from_environment: boolean;
 }
