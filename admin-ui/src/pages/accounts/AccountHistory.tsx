@@ -36,7 +36,7 @@ export function Events({ events }: { events: readonly AccountEvent[] }) {
           </Group>
           <Text size="sm" c="dimmed">
             {event.detail}
-            {event.next_at !== null && event.next_at > now && ` Next ${ago(event.next_at, now)}.`}
+            {event.next_at != null && event.next_at > now && ` Next ${ago(event.next_at, now)}.`}
           </Text>
         </div>
       ))}

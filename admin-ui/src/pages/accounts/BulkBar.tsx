@@ -14,7 +14,6 @@ import "@mantine/core/styles/Combobox.css";
 import "@mantine/core/styles/NumberInput.css";
 import "@mantine/core/styles/Pill.css";
 import "@mantine/core/styles/PillsInput.css";
-import "@mantine/core/styles/TagsInput.css";
 import { useRef, useState } from "react";
 import { postLines } from "../../api/client";
 import type { AccountEdit, Action, Progress as HowFar } from "../../api/types";

@@ -11,7 +11,6 @@ import "@mantine/core/styles/Combobox.css";
 import "@mantine/core/styles/Pill.css";
 import "@mantine/core/styles/PillsInput.css";
 import "@mantine/core/styles/SegmentedControl.css";
-import "@mantine/core/styles/TagsInput.css";
 import { type FormEvent, useState } from "react";
 import { api } from "../../../api/client";
 import type { Added } from "../../../api/types";
