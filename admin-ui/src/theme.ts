@@ -13,10 +13,24 @@ const teal: MantineColorsTuple = [
   "#0f5750",
 ];
 
+// The last four are what pages, panels and fields are drawn on.
+const dark: MantineColorsTuple = [
+  "#d5dbe1",
+  "#b6bfc8",
+  "#939da8",
+  "#6b7682",
+  "#3a424b",
+  "#2f363e",
+  "#252b32",
+  "#1b1f24",
+  "#14171b",
+  "#0e1013",
+];
+
 export const theme = createTheme({
   primaryColor: "brand",
   primaryShade: { light: 7, dark: 5 },
-  colors: { brand: teal },
+  colors: { brand: teal, dark },
   autoContrast: true,
   defaultRadius: "md",
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif',

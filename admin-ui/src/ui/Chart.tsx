@@ -19,10 +19,30 @@ interface Props {
   times: readonly number[];
   lines: readonly Line[];
   height?: number;
+  /** The least that the scale goes up to, so that nearly nothing looks like nearly nothing. */
+  top?: number;
+}
+
+/** The least that the axis of time spans. */
+const SPAN_MIN_S = 60;
+const DAY_S = 86_400;
+
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  hour12: false,
+});
+const exact = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hour12: false });
+const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+
+function sayTimes(_u: uPlot, ticks: number[]): string[] {
+  const span = (ticks.at(-1) ?? 0) - (ticks[0] ?? 0);
+  const how = span < 600 ? exact : span < 2 * DAY_S ? clock : day;
+  return ticks.map((tick) => how.format(tick * 1000));
 }
 
 /** Lines or bars over time; it follows its data, its width and the theme. */
-export default function Chart({ label, times, lines, height = 200 }: Props) {
+export default function Chart({ label, times, lines, height = 200, top = 1e-9 }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const scheme = useComputedColorScheme("light");
@@ -51,13 +71,18 @@ export default function Chart({ label, times, lines, height = 200 }: Props) {
         height,
         cursor: { points: { size: 6 }, drag: { x: false, y: false } },
         legend: { live: true },
-        scales: { y: { range: (_u, _low, high) => [0, Math.max(high ?? 0, 1e-9) * 1.1] } },
+        scales: {
+          x: {
+            range: (_u, low, high) => [Math.min(low ?? 0, (high ?? 0) - SPAN_MIN_S), high ?? 0],
+          },
+          y: { range: (_u, _low, high) => [0, Math.max(high ?? 0, top) * 1.1] },
+        },
         axes: [
-          { ...axis, space: 70 },
+          { ...axis, space: 70, values: sayTimes },
           { ...axis, size: 56, values: (_u, ticks) => ticks.map((tick) => say(0, tick)) },
         ],
         series: [
-          {},
+          { value: (_u, value) => (value === null ? "–" : exact.format(value * 1000)) },
           ...latest.current.lines.map(
             (line, at): uPlot.Series => ({
               label: line.label,
@@ -85,7 +110,7 @@ export default function Chart({ label, times, lines, height = 200 }: Props) {
       made.destroy();
       plot.current = null;
     };
-  }, [shape, scheme, height]);
+  }, [shape, scheme, height, top]);
 
   useEffect(() => {
     plot.current?.setData(data({ times, lines }));

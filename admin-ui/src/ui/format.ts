@@ -42,6 +42,7 @@ export function bytes(value: number): string {
 /** A span in its two largest units, `3d 4h`; short ones with fractions of a second. */
 export function span(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined) return NONE;
+  if (seconds < 0.00995) return `${Number((seconds * 1000).toFixed(1))} ms`;
   if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 59.95) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
   const units: [string, number][] = [

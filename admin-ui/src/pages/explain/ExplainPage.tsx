@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Skeleton, Stack, Text, TextInput } from "@mantine/core";
+import { Anchor, Badge, Button, Group, Skeleton, Stack, Text, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Link, useLocation, useParams } from "wouter";
@@ -118,14 +118,14 @@ function Recent() {
         <Stack gap={6}>
           {decisions.map((each) => (
             <Group key={`${each.call_id} ${each.at}`} gap="sm" wrap="nowrap">
-              <Text
+              <Anchor
                 component={Link}
                 href={`/explain/${encodeURIComponent(each.call_id)}`}
                 size="sm"
                 className="tabular"
               >
                 {time(each.at)}
-              </Text>
+              </Anchor>
               <Chosen decision={each} />
               <Text size="sm" c="dimmed" truncate>
                 {each.model} · {each.reason}

@@ -1,4 +1,4 @@
-import { Badge, Group, Stack, Table, Text } from "@mantine/core";
+import { Anchor, Badge, Group, Stack, Table, Text } from "@mantine/core";
 import { Link } from "wouter";
 import type { Explanation, Why } from "../../api/types";
 import { ago, count, percent, span } from "../../ui/format";
@@ -60,9 +60,9 @@ export function SurveyTable({ decision }: { decision: Explanation }) {
               {survey.candidates.map((each) => (
                 <Table.Tr key={each.account_id}>
                   <Table.Td>
-                    <Text component={Link} href={`/accounts/${each.account_id}`} size="sm">
+                    <Anchor component={Link} href={`/accounts/${each.account_id}`} size="sm">
                       {each.account_id}
-                    </Text>
+                    </Anchor>
                     {each.account_id === decision.account_id && (
                       <Badge size="xs" ml={6} tt="none">
                         chosen
@@ -84,9 +84,9 @@ export function SurveyTable({ decision }: { decision: Explanation }) {
         <Stack gap={4}>
           {survey.exclusions.map((each) => (
             <Text key={each.account_id} size="sm">
-              <Text span component={Link} href={`/accounts/${each.account_id}`} size="sm">
+              <Anchor component={Link} href={`/accounts/${each.account_id}`} size="sm">
                 {each.account_id}
-              </Text>{" "}
+              </Anchor>{" "}
               {WORDS[each.why] ?? each.why}
               {each.until != null && each.until > now && `, ${ago(each.until, now)}`}
             </Text>

@@ -65,7 +65,11 @@ function Shown({ page }: { page: Page }) {
           hint={page.database}
           {...(!numbers.store_up && { tone: "bad" as const })}
         />
-        <Stat label="Shared state" value={page.cache} hint={`${count(worker.workers)} workers`} />
+        <Stat
+          label="Shared state"
+          value={page.cache}
+          hint={worker.workers === 1 ? "one worker" : `${count(worker.workers)} workers`}
+        />
       </SimpleGrid>
       <LoopLag />
       <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="md">
@@ -132,7 +136,13 @@ function LoopLag() {
   return (
     <Panel title="Event loop's lag">
       <Suspense fallback={<Skeleton height={140} />}>
-        <Chart label="The event loop's lag over time" times={times} lines={lines} height={140} />
+        <Chart
+          label="The event loop's lag over time"
+          times={times}
+          lines={lines}
+          height={140}
+          top={0.02}
+        />
       </Suspense>
     </Panel>
   );

@@ -1,4 +1,4 @@
-import { Group, Progress, Stack, Text } from "@mantine/core";
+import { Anchor, Group, Progress, Stack, Text } from "@mantine/core";
 import { Link } from "wouter";
 import { count, percent } from "../../ui/format";
 import { statusColor } from "../../ui/StatusBadge";
@@ -26,9 +26,9 @@ export function Health({ counts }: { counts: Record<string, number> }) {
       <Stack gap={4}>
         {shown.map(([status, number]) => (
           <Group key={status} justify="space-between" wrap="nowrap">
-            <Text component={Link} href={`/accounts?status=${status}`} size="sm">
+            <Anchor component={Link} href={`/accounts?status=${status}`} size="sm">
               {status}
-            </Text>
+            </Anchor>
             <Text size="sm" c="dimmed" className="tabular">
               {count(number)} · {percent(total ? number / total : 0)}
             </Text>

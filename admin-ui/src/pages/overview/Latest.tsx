@@ -1,4 +1,4 @@
-import { Badge, Table, Text } from "@mantine/core";
+import { Anchor, Badge, Table } from "@mantine/core";
 import { Link } from "wouter";
 import { useLive } from "../../api/live";
 import { Empty } from "../../ui/Empty";
@@ -35,9 +35,9 @@ export function Latest() {
               {requests.slice(0, SHOWN).map((each) => (
                 <Table.Tr key={each.uid}>
                   <Table.Td>
-                    <Text component={Link} href={`/explain/${each.request_id}`} size="sm">
+                    <Anchor component={Link} href={`/explain/${each.request_id}`} size="sm">
                       {time(each.at)}
-                    </Text>
+                    </Anchor>
                   </Table.Td>
                   <Table.Td>{each.dialect}</Table.Td>
                   <Table.Td>{each.model ?? "–"}</Table.Td>

@@ -1,4 +1,4 @@
-import { Alert, Group, SimpleGrid, Skeleton, Stack, Text } from "@mantine/core";
+import { Alert, Anchor, Group, SimpleGrid, Skeleton, Stack, Text } from "@mantine/core";
 import { lazy, Suspense, useMemo } from "react";
 import { Link } from "wouter";
 import { useLive } from "../../api/live";
@@ -65,9 +65,9 @@ function Shown({ numbers }: { numbers: Numbers }) {
         <Panel
           title="Health of the pool"
           aside={
-            <Text component={Link} href="/accounts" size="xs" c="brand">
+            <Anchor component={Link} href="/accounts" size="xs" c="brand">
               All accounts
-            </Text>
+            </Anchor>
           }
         >
           <Health counts={numbers.accounts} />
@@ -136,7 +136,7 @@ function Traffic() {
   return (
     <Panel title="Live traffic">
       <Suspense fallback={<Skeleton height={200} />}>
-        <Chart label="Calls in flight and in line over time" times={times} lines={lines} />
+        <Chart label="Calls in flight and in line over time" times={times} lines={lines} top={4} />
       </Suspense>
     </Panel>
   );

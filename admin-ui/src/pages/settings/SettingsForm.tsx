@@ -19,6 +19,7 @@ import { ApiError, api } from "../../api/client";
 import type { SettingField, SettingsPage } from "../../api/types";
 import { FormError } from "../../ui/FormError";
 import { notify } from "../../ui/Notices";
+import { Said } from "../../ui/Said";
 import { useSubmit } from "../../ui/useSubmit";
 import classes from "./SettingsForm.module.css";
 import { chosen, equal, fromText, toText } from "./values";
@@ -85,7 +86,7 @@ export function SettingsForm({ page }: { page: SettingsPage }) {
                 )}
               </Group>
               <Text size="sm" c="dimmed">
-                {field.meaning}
+                <Said text={field.meaning} />
               </Text>
             </div>
             <div>
@@ -222,7 +223,7 @@ function Default({ value, expected, back }: DefaultProps) {
         {expected}; by default {said}
       </Text>
       {back && (
-        <Button size="compact-xs" variant="subtle" onClick={back}>
+        <Button size="compact-xs" variant="subtle" onClick={back} style={{ flexShrink: 0 }}>
           Default
         </Button>
       )}

@@ -1,4 +1,4 @@
-import { Button, Code, Group, Skeleton, Stack, Table, Text } from "@mantine/core";
+import { Anchor, Button, Code, Group, Skeleton, Stack, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { api } from "../../api/client";
@@ -77,9 +77,9 @@ export function AttemptTable({ attempts }: { attempts: readonly AttemptRow[] }) 
           <Table.Tr key={each.number}>
             <Table.Td>{each.number}</Table.Td>
             <Table.Td>
-              <Text component={Link} href={`/accounts/${each.account_id}`} size="sm">
+              <Anchor component={Link} href={`/accounts/${each.account_id}`} size="sm">
                 {each.account_id}
-              </Text>
+              </Anchor>
             </Table.Td>
             <Table.Td>{each.code ? `${each.outcome}: ${each.code}` : each.outcome}</Table.Td>
             <Table.Td>{span(each.queue_s)}</Table.Td>

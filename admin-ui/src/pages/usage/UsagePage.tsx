@@ -1,4 +1,5 @@
 import { Group, SegmentedControl, SimpleGrid, Skeleton, Stack, Tabs } from "@mantine/core";
+import "@mantine/core/styles/FloatingIndicator.css";
 import "@mantine/core/styles/SegmentedControl.css";
 import "@mantine/core/styles/Tabs.css";
 import { useQuery } from "@tanstack/react-query";

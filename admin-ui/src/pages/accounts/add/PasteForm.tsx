@@ -1,4 +1,5 @@
 import { Button, Group, SegmentedControl, Stack, Text, Textarea, TextInput } from "@mantine/core";
+import "@mantine/core/styles/FloatingIndicator.css";
 import "@mantine/core/styles/SegmentedControl.css";
 import { type FormEvent, useState } from "react";
 import { api } from "../../../api/client";
