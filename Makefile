@@ -49,10 +49,15 @@ $(STAMP): requirements-build.lock requirements-dev.lock pyproject.toml | $(VENV)
 setup: $(STAMP) ui hooks  ## virtual environment, locked dependencies, git hook, admin UI packages
 	@echo "Ready: make demo, make test, make help."
 
-ui:
-	@if [ ! -f admin-ui/package.json ]; then echo "The admin UI does not exist yet."; \
-	elif ! command -v npm >/dev/null 2>&1; then echo "Node is missing: the admin UI is not built."; \
-	else cd admin-ui && npm ci --no-audit --no-fund && npm run build; fi
+# Built again only if something of it has changed. Without Node the gateway works as well.
+ui:  ## the admin UI's pages, into admin-ui/dist
+	@if ! command -v npm >/dev/null 2>&1; then \
+		echo "Node is missing: the admin UI is not built, and /admin/ says what to do instead."; \
+	elif [ ! -f admin-ui/dist/index.html ] || [ -n "$$(find admin-ui -newer admin-ui/dist/index.html \
+		-type f -not -path '*/node_modules/*' -not -path '*/dist/*' | head -n 1)" ]; then \
+		echo "Building the admin UI (half a minute the first time) ..."; \
+		cd admin-ui && npm ci --no-audit --no-fund --loglevel=error >/dev/null && npm run --silent build >/dev/null; \
+	fi
 
 hooks: $(STAMP)
 	@if [ -z "$$CI" ] && git rev-parse --git-dir >/dev/null 2>&1; then \
@@ -64,10 +69,10 @@ demo: $(STAMP) ui  ## the gateway with a simulated upstream and three accounts, 
 run: $(STAMP)  ## the gateway alone, on the real upstream, with its data in ./data
 	@exec $(BIN)/codex2api serve
 
-test: $(STAMP)  ## all tests that need no root; T=tests/pool/test_health.py for one file
+test: $(STAMP) ui  ## all tests that need no root; T=tests/pool/test_health.py for one file
 	@if [ -n "$(T)" ]; then exec $(BIN)/pytest $(T); else exec $(BIN)/pytest $(XDIST); fi
 
-test-all: $(STAMP)  ## all tests, with 10,000 seeds of the simulated day, and ten crashes
+test-all: $(STAMP) ui  ## all tests, with 10,000 seeds of the simulated day, and ten crashes
 	@SIMULATION_SEEDS=10000 $(BIN)/pytest $(XDIST)
 	@$(BIN)/python -m loadtests.crashes --kills 10
 
@@ -78,6 +83,7 @@ check: $(STAMP)  ## format, lint, types, import contracts, dependencies, tidines
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/deptry .
 	@$(BIN)/pytest -q -p no:randomly $(TIDY)
+	@if [ -d admin-ui/node_modules ]; then cd admin-ui && npm run --silent check >/dev/null; fi
 
 fix: $(STAMP)  ## format, and apply the fixes that are safe
 	@$(BIN)/ruff check --fix --quiet . || true

@@ -29,7 +29,7 @@ const dark: MantineColorsTuple = [
 
 export const theme = createTheme({
   primaryColor: "brand",
-  primaryShade: { light: 7, dark: 5 },
+  primaryShade: 7,
   colors: { brand: teal, dark },
   autoContrast: true,
   defaultRadius: "md",

@@ -143,6 +143,5 @@ def _headers(request: AnyRequest, *, cache: str, style: str = "'self'") -> dict[
         "referrer-policy": "no-referrer",
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",
-        "cross-origin-opener-policy": "same-origin",
         "permissions-policy": "camera=(), geolocation=(), microphone=()",
     }

@@ -869,10 +869,15 @@ export interface components {
             concurrency_max?: number;
             enabled?: boolean;
             groups?: string[];
+            model_map?: {
+                [key: string]: string;
+            };
             models?: string[];
             name?: string;
+            organization?: string | null;
             pause_at?: number | null;
             priority?: number;
+            project?: string | null;
             proxy_url?: string | null;
             tags?: string[];
             version?: number | null;
@@ -943,14 +948,19 @@ export interface components {
             in_flight: number;
             kind: string;
             last_used_at: number | null;
+            model_map: {
+                [key: string]: string;
+            };
             model_rests: {
                 [key: string]: number;
             };
             models: string[];
             name: string;
+            organization: string | null;
             pause_at: number | null;
             plan: string | null;
             priority: number;
+            project: string | null;
             reason: string;
             refused_code: string | null;
             renewable: boolean;
@@ -1276,9 +1286,15 @@ export interface components {
             api_key?: string | null;
             base_url?: string | null;
             kind?: components["schemas"]["AccountKind"];
+            model_map?: {
+                [key: string]: string;
+            };
             /** @default [] */
             models: (string | unknown)[];
+            /** @default  */
             name: string;
+            organization?: string | null;
+            project?: string | null;
             proxy_url?: string | null;
         };
         /** NewByRefreshToken */

@@ -29,7 +29,7 @@ export function Notices() {
   );
   return shown ? (
     <Suspense>
-      <Notifications position="bottom-right" limit={4} />
+      <Notifications position="top-center" limit={4} />
     </Suspense>
   ) : null;
 }

@@ -44,7 +44,10 @@ export function AccountTable(props: Props) {
   const found = useAccounts(filters, seen.first, seen.last);
   const shape = useMemo(columns, []);
   const places = useMemo(() => [...found.rows.keys()].sort((a, b) => a - b), [found.rows]);
-  const data = useMemo(() => places.map((at) => found.rows.get(at) as AccountRow), [places, found]);
+  const data = useMemo(
+    () => places.map((at) => found.rows.get(at) as AccountRow),
+    [places, found.rows],
+  );
   const meta: Meta = {
     today: found.today,
     selected,
@@ -60,6 +63,7 @@ export function AccountTable(props: Props) {
     getCoreRowModel: getCoreRowModel(),
     getRowId: (row) => row.id,
     manualSorting: true,
+    autoResetAll: false,
     meta,
   });
   const drawn = new Map(table.getRowModel().rows.map((row, at) => [places[at], row]));

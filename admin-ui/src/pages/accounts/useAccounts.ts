@@ -1,4 +1,4 @@
-import { useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type UseQueryResult, useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useMemo } from "react";
 import { api } from "../../api/client";
 import type { AccountDetail, AccountPage, AccountRow, Status } from "../../api/types";
@@ -17,12 +17,14 @@ const KEY = ["live", "accounts"] as const;
 
 /** The accounts that `filters` find, read page by page where the table is looked at. */
 export function useAccounts(filters: Filters, first: number, last: number) {
+  const queries = useQueryClient();
   const pages = useMemo(() => {
     const from = Math.floor(Math.max(0, first) / PAGE_ROWS);
     const to = Math.floor(Math.max(0, last) / PAGE_ROWS);
     return Array.from({ length: to - from + 1 }, (_, at) => from + at);
   }, [first, last]);
   const asked = useQueries({
+    combine,
     queries: pages.map((page) => ({
       queryKey: [...KEY, filters, page],
       staleTime: 30_000,
@@ -43,24 +45,36 @@ export function useAccounts(filters: Filters, first: number, last: number) {
         ),
     })),
   });
-  const known = asked.map((each) => each.data);
-  const sample = known.find((each) => each !== undefined);
-  const rows = new Map<number, AccountRow>();
-  const today = new Map<string, number>();
-  for (const page of known) {
-    page?.items.forEach((row, at) => {
-      rows.set(page.offset + at, row);
-    });
-    for (const [id, tokens] of Object.entries(page?.tokens_today ?? {})) today.set(id, tokens);
-  }
+  const found = useMemo(() => {
+    const rows = new Map<number, AccountRow>();
+    const today = new Map<string, number>();
+    for (const page of asked.pages) {
+      page.items.forEach((row, at) => {
+        rows.set(page.offset + at, row);
+      });
+      for (const [id, tokens] of Object.entries(page.tokens_today)) today.set(id, tokens);
+    }
+    return { rows, today };
+  }, [asked.pages]);
+  const sample = asked.pages[0];
   return {
-    rows,
-    today,
+    ...found,
     total: sample?.total ?? 0,
-    statuses: sample?.statuses ?? {},
-    pending: sample === undefined && asked.some((each) => each.isPending),
+    statuses: sample?.statuses ?? NONE,
+    pending: sample === undefined && asked.pending,
+    error: asked.error,
+    retry: () => void queries.refetchQueries({ queryKey: KEY }),
+  };
+}
+
+const NONE: Record<string, number> = {};
+
+/** The same value as long as no page has changed: what is drawn from it is then left alone. */
+function combine(asked: UseQueryResult<AccountPage>[]) {
+  return {
+    pages: asked.map((each) => each.data).filter((page) => page !== undefined),
+    pending: asked.some((each) => each.isPending),
     error: asked.find((each) => each.isError)?.error ?? null,
-    retry: () => asked.forEach((each) => void each.refetch()),
   };
 }
 

@@ -53,7 +53,7 @@ export default function ConnectPage() {
         />
         <Text size="sm" c="dimmed" pb={8}>
           No key yet?{" "}
-          <Anchor component={Link} href="/keys" size="sm">
+          <Anchor component={Link} href="/keys" size="sm" underline="always">
             Make one
           </Anchor>
           .

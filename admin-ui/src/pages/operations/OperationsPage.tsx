@@ -154,7 +154,7 @@ function Drain() {
   const drain = useSubmit(() => api.post<Draining>("/drain"), close);
   return (
     <>
-      <Button variant="light" color="yellow" onClick={open} disabled={draining}>
+      <Button variant="default" onClick={open} disabled={draining}>
         {draining ? "Draining" : "Drain …"}
       </Button>
       <Modal opened={asking} onClose={close} title="Drain this worker?" centered>
@@ -168,7 +168,7 @@ function Drain() {
             <Button variant="default" onClick={close}>
               Cancel
             </Button>
-            <Button color="yellow" loading={drain.busy} onClick={() => void drain.submit()}>
+            <Button color="red" loading={drain.busy} onClick={() => void drain.submit()}>
               Drain
             </Button>
           </Group>
