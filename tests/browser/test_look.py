@@ -1,4 +1,4 @@
-"""How the pages look: nothing overflows at any width, axe finds nothing serious, pictures for docs."""
+"""How the pages look: nothing overflows, axe finds nothing serious, pictures for docs."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import os
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import ROOT, sign_in
+from tests.browser.conftest import PASSWORD, ROOT, sign_in
 from tests.browser.test_admin_ui import PLACES, ask
 from tests.e2e.programs import Pair
 
@@ -17,7 +17,9 @@ WIDE = """() => {
   const clipped = [...document.querySelectorAll('button, a, label, h1, h2')]
     .filter((each) => {
       const box = each.getBoundingClientRect();
-      const inside = each.closest('[data-cards], .mantine-Table-scrollContainer, pre, table, [role=tablist], .mantine-ScrollArea-viewport');
+      const inside = each.closest(
+        '[data-cards], .mantine-Table-scrollContainer, pre, table, [role=tablist], '
+        + '.mantine-ScrollArea-viewport');
       return box.width > 0 && !inside && box.right > window.innerWidth + 1;
     })
     .map((each) => each.textContent);
@@ -47,8 +49,6 @@ def test_nothing_overflows(browser: Browser, pair: Pair, width: int) -> None:
 
 def sign_in_small(page: Page, pair: Pair) -> None:
     """Sign in where the navigation may be behind its button."""
-    from tests.browser.conftest import PASSWORD  # noqa: PLC0415 - beside its only use
-
     page.goto(f"{pair.gateway.url}/admin/")
     page.get_by_label("Admin password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
