@@ -28,6 +28,7 @@ from app.pool.pool import AccountPool
 from app.ports import SharedState
 from app.relay.admission import Admission
 from app.settings import Driver, Settings
+from app.shared.cancellation import cancelled
 from app.shared.client import client_of
 from app.shared.memory import Hub, MemoryShared
 from app.shared.owners import Owners
@@ -238,7 +239,7 @@ class Sharing:
         """Take over what the others say is in the store, until cancelled."""
         if self.syncer is None:
             return
-        while True:
+        while not cancelled():
             await self._woken.wait()
             self._woken.clear()
             renewed, self._renewed = self._renewed, {}
@@ -254,7 +255,7 @@ class Sharing:
         if self.syncer is None:
             return
         books = self._worker.books
-        while True:
+        while not cancelled():
             await asyncio.sleep(RECOUNT_S if self.shared.up else RECOUNT_ALONE_S)
             with suppress(StateError):
                 await books.recount()

@@ -25,6 +25,7 @@ from app.domain.caller import KeyId
 from app.domain.conversation import Conversation, own_size
 from app.ports import Clock, SharedUnavailable
 from app.shared.breaker import Breaker
+from app.shared.cancellation import cancelled
 from app.shared.history_scripts import ALL, PREFIX, WRITE
 
 logger = logging.getLogger(__name__)
@@ -104,10 +105,10 @@ class RedisHistory:
 
     async def run(self) -> None:
         """Write what is to be kept, until cancelled."""
-        while True:
+        while not cancelled():
             await self._woken.wait()
             self._woken.clear()
-            while self._queue:
+            while self._queue and not cancelled():
                 caller_id, conversation, size = self._queue[0]
                 if not await self._written(caller_id, conversation):
                     await asyncio.sleep(1.0)

@@ -43,6 +43,7 @@ from app.domain.shared import (
 from app.pool.counters import PoolCounters
 from app.pool.state import AccountState, Health
 from app.ports import Clock, SharedState, SharedUnavailable
+from app.shared.cancellation import cancelled
 from app.shared.shares import GRACE_S, Shares, Standing
 
 INTERVAL_S: Final = 0.25
@@ -246,7 +247,7 @@ class Syncer:
             self._receivers.shared()
 
     async def _go_round(self) -> None:
-        while True:
+        while not cancelled():
             began_at = self._clock.monotonic()
             self._woken.clear()
             try:
@@ -270,7 +271,7 @@ class Syncer:
             return
 
     async def _listen(self) -> None:
-        while True:
+        while not cancelled():
             match await self._shared.bell():
                 case Rung():
                     self._woken.set()
@@ -278,7 +279,7 @@ class Syncer:
                     self._guard(self._receivers.bound, bindings)
 
     async def _whisper(self) -> None:
-        while True:
+        while not cancelled():
             await asyncio.sleep(WHISPER_S)
             bindings = self._sources.bindings(WHISPER_MAX)
             if bindings:
