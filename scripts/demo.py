@@ -328,8 +328,6 @@ Try it:
 
 
 def _why_no_pages() -> str:
-    if not (ROOT / "admin-ui" / "package.json").exists():
-        return "There are no admin pages in this version yet, and nothing asks for it"
     if shutil.which("node") is None:
         return "Node is missing, so the admin pages are not built"
     return "The admin pages are not built"
