@@ -8,12 +8,13 @@ Rule 1: one response in flight: only an idle socket is asked.
 Rule 2: a socket is used again only if the terminal event of its last response has come, belonged to
         that response, was a good one, and was taken by whoever asked. Anything else spoils it.
 Rule 3: of a socket that was used before, a response must begin by saying so, with a name that is
-        new. Whatever else comes first may be left over from the last one: the socket is spoilt.
+        new. Whatever else comes first may be left over from an earlier one: the socket is spoilt.
 Rule 4: between two responses only private events may come, and they are dropped.
 Rule 5: a socket that answers pings may be silent; how long a reply may take, the relay decides.
 Rule 6: a socket grows at most 50 minutes old, each a little less, so that not all go at once.
 """
 
+from collections import deque
 from enum import Enum, StrEnum
 from random import Random
 from typing import Final
@@ -30,6 +31,8 @@ AGE_S_MAX: Final = 3_000.0
 AGE_SPREAD_S: Final = 600.0
 PING_EVERY_S: Final = 30.0
 PONG_WITHIN_S: Final = 20.0
+NAMES_KEPT: Final = 16
+"""Responses whose names a socket remembers, so that none of them is taken for a new one."""
 OUTLIVED: Final = "websocket_connection_limit_reached"
 
 
@@ -92,8 +95,8 @@ class Life:
 
     __slots__ = (
         "_age_s_max",
+        "_earlier",
         "_hold",
-        "_last_id",
         "_opened_at",
         "_pinged_at",
         "_response_id",
@@ -111,7 +114,7 @@ class Life:
         self._pinged_at = now
         self._hold = False
         self._response_id: str | None = None
-        self._last_id: str | None = None
+        self._earlier: deque[str] = deque(maxlen=NAMES_KEPT)
         self.heard_at = now
         self.idle_since = now
         self.phase = Phase.IDLE
@@ -136,7 +139,8 @@ class Life:
         self.phase = Phase.ASKED
         self.turns += 1
         self._hold = hold
-        self._last_id = self._response_id
+        if self._response_id is not None:
+            self._earlier.append(self._response_id)
         self.held = self._response_id = None
 
     def hear(self, kind: Kind, data: bytes, now: float) -> Whose:
@@ -209,7 +213,7 @@ class Life:
         if self.turns > 1 and kind not in _BEGINNINGS:
             return self._stray()
         named = _id_of(data) if kind is Kind.LIFECYCLE else None
-        if named is not None and named == self._last_id:
+        if named in self._earlier:
             return self._stray()
         self.phase = Phase.ANSWERING
         self._response_id = named

@@ -9,6 +9,7 @@ from app.upstream.sockets.life import (
     AGE_S_MAX,
     AGE_SPREAD_S,
     IDLE_S,
+    NAMES_KEPT,
     PING_EVERY_S,
     PONG_WITHIN_S,
     Life,
@@ -218,3 +219,15 @@ def test_a_response_that_names_itself_late_is_known_by_its_first_name():
     life.hear(Kind.CONTENT, EVENTS["content"], 0.0)
     assert hear(life, EVENTS["progress"]) is TURN
     assert hear(life, EVENTS["another's completed"]) is STRAY
+
+
+def test_a_response_of_some_turns_ago_is_not_taken_for_a_new_one():
+    """However late it comes again."""
+    life = Life(now=0.0, rng=Random(1))
+    for number in range(NAMES_KEPT):
+        life.ask(hold=False)
+        assert hear(life, created(f"r{number}")) is TURN
+        hear(life, completed(f"r{number}"))
+        assert life.consumed(0.0)
+    life.ask(hold=False)
+    assert hear(life, created("r0")) is STRAY
