@@ -114,6 +114,8 @@ class Upload:
                     piece = await self._next()
                     size += len(piece)
                     if size > bytes_max:
+                        # The error's traceback would keep them until the answer is out.
+                        pieces.clear()
                         raise _too_large(bytes_max)
                     hold(len(piece))
                     pieces.append(piece)

@@ -88,7 +88,7 @@ def routes(*, build: Path) -> list[HTTPRouteHandler]:
         name = path.as_posix().lstrip("/")
         if name in files:
             return _answer(request, files[name])
-        if "." in path.name:
+        if "." in path.name or ".." in path.parts:
             raise UnknownRoute(f"There is no file {name[:64]!r} in the admin UI.")
         return _page(request, page)
 

@@ -31,15 +31,6 @@ from tests.e2e.programs import API_KEY, MODEL, Gateway, Pair, Simulator, Starter
 
 ROUTES = (CHAT, RESPONSES, CODEX)
 MIB = 1 << 20
-DOCUMENTED = (
-    ("POST", "/v1/messages"),
-    ("POST", "/v1/messages/count_tokens"),
-    ("POST", "/v1/images/generations"),
-    ("POST", "/v1/images/edits"),
-    ("POST", "/v1/responses/compact"),
-    ("POST", "/v1/responses/input_tokens"),
-    ("POST", "/backend-api/codex/responses/compact"),
-)
 
 
 @pytest.fixture
@@ -184,15 +175,6 @@ def test_an_unknown_route_is_said_to_be_unknown(gateway: Gateway, method: str, p
     reply = ask(gateway.port, head(path, "Content-Length: 0", method=method))
     assert reply.said == (404, "unknown_route")
     assert f"{method} {path}" in reply.error["message"]
-
-
-@pytest.mark.usefixtures("untouched")
-@pytest.mark.parametrize(("method", "path"), DOCUMENTED)
-def test_a_documented_route_is_said_to_be_absent(gateway: Gateway, method: str, path: str) -> None:
-    """501: the caller is right about the API, and this gateway can't do it yet."""
-    reply = ask(gateway.port, head(path, "Content-Length: 2", method=method) + b"{}")
-    assert reply.said == (501, "not_supported_by_upstream")
-    assert "not available" in reply.error["message"]
 
 
 @pytest.mark.usefixtures("untouched")

@@ -89,6 +89,7 @@ async def test_a_file_beside_the_assets_is_asked_for_again(build) -> None:
         "/admin/secret.pem",
         "/admin/assets/other.js",
         "/admin/../pyproject.toml",
+        "/admin/../../etc/passwd",
         "/admin/%2e%2e/a.b",
     ],
 )
