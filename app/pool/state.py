@@ -116,7 +116,7 @@ class AccountState(Struct):
     def cap(self) -> int:
         """How many calls it may have in flight now; 0 if this process has no share of it."""
         cap = 1 + self.stale if self.health is Health.PROBING else int(self.window)
-        return min(min(cap, self.account.concurrency_max) or 1, self.share)
+        return min(max(1, min(cap, self.account.concurrency_max)), self.share)
 
     @property
     def full(self) -> bool:

@@ -255,8 +255,6 @@ def test_a_caller_that_waits_for_a_go_ahead_may_be_told_no(gateway: Gateway) -> 
 
 
 @pytest.mark.parametrize(("path", "status", "code"), [
-    (RESPONSES, 426, "not_supported_by_upstream"),
-    (CODEX, 426, "not_supported_by_upstream"),
     (CHAT, 426, "not_supported_by_upstream"),
     ("/v1/models", 404, "unknown_route"),
 ])  # fmt: skip

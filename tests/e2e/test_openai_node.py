@@ -47,7 +47,7 @@ def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scenarios beside the packages that they import."""
     clients = installed()
     folder = tmp_path_factory.mktemp("node")
-    for script in HERE.glob("*.mjs"):
+    for script in (HERE / "node").glob("*.mjs"):
         shutil.copyfile(script, folder / script.name)
     (folder / "node_modules").symlink_to(clients / "node_modules")
     return folder
