@@ -39,6 +39,7 @@ class Row(Struct):
     account: Account
     refresh_token: str | None
     dead: bool = False
+    refused_code: str | None = None
     intent: Intent | None = None
 
     @property
@@ -133,12 +134,15 @@ class Vault:
         """Compare, before it is set."""
         return row.generation == generation
 
-    def refused(self, account_id: AccountId, generation: int, *, permanent: bool) -> bool:
+    def refused(
+        self, account_id: AccountId, generation: int, *, code: str, permanent: bool
+    ) -> bool:
         """Record that the token of `generation` was not spent, and whether it is dead."""
         row = self.rows[account_id]
         if row.generation != generation:
             return False
         row.intent = None
+        row.refused_code = code
         if permanent:
             row.dead = True
             credential = structs.replace(row.account.credential, renewable=False)
@@ -221,9 +225,9 @@ class VaultLink:
         self, account_id: AccountId, *, generation: int, code: str, permanent: bool, at: float
     ) -> bool:
         """Record the refusal."""
-        del code, at
+        del at
         return await self._ask(
-            lambda: self._vault.refused(account_id, generation, permanent=permanent)
+            lambda: self._vault.refused(account_id, generation, code=code, permanent=permanent)
         )
 
     async def remember(self, account_id: AccountId, event: RenewalEvent) -> None:
