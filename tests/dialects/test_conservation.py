@@ -162,8 +162,10 @@ def test_a_chat_completion_says_what_the_stream_says(reply) -> None:
     message = answer["choices"][0]["message"]
     assert (message["content"] or "") == joined(chunks, "content")
     assert (message["refusal"] or "") == reply.refusal
-    # A whole answer has its calls by their places in the output, a stream as they begin.
-    assert sorted(called(message.get("tool_calls", [])), key=repr) == sorted(reply.calls, key=repr)
+    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+    said = called(message.get("tool_calls", []))
+    assert said == called(p for d in deltas for p in d.get("tool_calls", ()))
+    assert sorted(said, key=repr) == sorted(reply.calls, key=repr)
     assert answer["usage"] == chunks[-1]["usage"]
 
 
