@@ -103,6 +103,22 @@ class Told:
 
 
 REPLIES = st.builds(Told, ITEMS, QUIRKS)
+CALLED = ("function_call", "custom_tool_call")
+
+
+def begun(reply: Told) -> list[tuple[str, object]]:
+    """Return what is called with what, in the order in which the events first tell of it."""
+    found: dict[object, tuple[str, object]] = {}
+    for event in map(json.loads, reply.events):
+        item = event.get("item") or {}
+        if item.get("type") not in CALLED:
+            continue
+        place = event.get("output_index", item.get("id"))
+        found.setdefault(place, ("", None))
+        if event["type"] == "response.output_item.done":
+            said = item["input"] if "input" in item else json.loads(item["arguments"])
+            found[place] = (item["name"], said)
+    return list(found.values())
 
 
 def chunks_of(reply: Told) -> list[dict]:
@@ -145,7 +161,9 @@ def test_a_chat_stream_says_all_of_it_once(reply) -> None:
     assert joined(chunks, "content") == reply.text
     assert joined(chunks, "refusal") == reply.refusal
     deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
-    assert called(p for d in deltas for p in d.get("tool_calls", ())) == reply.calls
+    said = called(p for d in deltas for p in d.get("tool_calls", ()))
+    assert said == begun(reply)
+    assert sorted(said, key=repr) == sorted(reply.calls, key=repr)
     usage = chunks[-1]["usage"]
     assert usage["prompt_tokens"] == reply.usage["input_tokens"]
     assert usage["completion_tokens"] == reply.usage["output_tokens"]
