@@ -21,6 +21,10 @@ T ?=
 S ?= steady
 V ?=
 TIDY := tests/test_tidy.py tests/test_deployment.py
+ARM64 := --implementation cp --python-version 3.11 --platform manylinux2014_aarch64 \
+	--platform manylinux_2_17_aarch64 --platform manylinux_2_28_aarch64
+ACTIONLINT := v1.7.12
+KUSTOMIZED := sqlite+monitoring production+monitoring production+statefulset+monitoring
 XDIST := -n auto --dist loadfile
 
 .PHONY: help setup demo run test test-all check fix check-fast golden bench bench-report load profile \
@@ -153,12 +157,26 @@ $(DEPLOY)/.installed: requirements-deploy.lock | $(VENV)/bin/python
 
 check-deploy: $(DEPLOY)/.installed  ## image, compose files, manifests and workflows against their schemas
 	@$(DEPLOY)/bin/hadolint Dockerfile
+	@for each in requirements.lock requirements-build.lock; do $(DEPLOY)/bin/python -m pip \
+		--disable-pip-version-check --quiet install --dry-run --ignore-installed --target build/arm64 \
+		$(ARM64) --only-binary :all: --require-hashes -r $$each || exit 1; done
 	@$(DEPLOY)/bin/check-jsonschema -q --builtin-schema vendor.compose-spec docker-compose*.yml
 	@$(DEPLOY)/bin/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(DEPLOY)/bin/check-jsonschema -q --builtin-schema vendor.dependabot .github/dependabot.yml
 	@$(DEPLOY)/bin/yamllint --strict .github docker-compose*.yml k8s
 	@for each in k8s/*.yaml; do $(DEPLOY)/bin/kubernetes-validate --quiet --strict $$each || exit 1; done
+	@if command -v kubectl >/dev/null 2>&1; then mkdir -p build/k8s; for each in $(KUSTOMIZED); do \
+		{ echo "resources: [../../k8s/overlays/$${each%%+*}]"; echo "components:"; \
+		echo "+$${each#*+}" | sed 's|+|\n- ../../k8s/components/|g'; } > build/k8s/kustomization.yaml; \
+		kubectl kustomize build/k8s > build/k8s.yaml || exit 1; \
+		$(DEPLOY)/bin/kubernetes-validate --quiet --no-warn --strict build/k8s.yaml || exit 1; done; \
+	else echo "kubectl is missing: components were not put together with the overlays."; fi
+	@said=$$($(DEPLOY)/bin/zizmor --offline --config .github/zizmor.yml .github/workflows 2>&1) || \
+		{ echo "$$said"; exit 1; }
 	@if command -v actionlint >/dev/null 2>&1; then actionlint; \
-	else echo "actionlint is missing: workflows were held to their schema only."; fi
+	elif command -v go >/dev/null 2>&1; then GOBIN=$(CURDIR)/build/bin go install \
+		github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT) && build/bin/actionlint; \
+	else echo "actionlint and Go are missing: workflows were held to their schema and to zizmor only."; fi
 
 image-replay: $(STAMP)  ## the Dockerfile's steps without an engine, in folders made by debootstrap (as root)
 	@$(BIN)/python -m scripts.image_replay $(ARGS)
@@ -177,8 +195,10 @@ docs: reference $(DOCS)/.installed  ## the documentation as a site, in build/sit
 
 dashboards: $(STAMP)  ## write observability/grafana/dashboards from scripts/dashboards
 	@$(BIN)/python -m scripts.dashboards
+	@$(BIN)/python -m scripts.monitoring
 
 k8s:  ## render the Kubernetes manifests of k8s/overlays into one file each
+	@$(PYTHON) -m scripts.monitoring
 	@for each in sqlite production; do \
 		kubectl kustomize k8s/overlays/$$each > k8s/$$each.yaml || exit 1; done
 

@@ -2,8 +2,9 @@
 
 Each stage is a folder with a Debian in it, each RUN happens behind `chroot`, and the last stage is
 started as the image would be: with its user, its root read-only, /data and /tmp in memory. It must
-become healthy by its own HEALTHCHECK and end with 0 on its STOPSIGNAL. What this can't show is what
-only the engine does: layers, labels, the base image itself (Debian's Python stands in for it).
+become healthy by its own HEALTHCHECK, show the admin UI, and end with 0 on its STOPSIGNAL. What it
+can't show is what only the engine does: layers, labels, the base image (Debian's Python
+stands in for it).
 
 Needs root, debootstrap and the network of the package managers. `make image-replay`.
 """
@@ -19,6 +20,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +32,7 @@ SUITE: Final = "bookworm"
 PACKAGES: Final = "python3,python3-venv,ca-certificates"
 HEALTHY_WITHIN_S: Final = 60.0
 ENDED_WITHIN_S: Final = 30.0
+PORT: Final = 18_990
 PASSED_ON: Final = (
     "PIP_",
     "SSL_",
@@ -216,7 +220,7 @@ def _lend(values: Iterable[str], folder: Path) -> Iterator[str]:
 
 
 def start(ran: Ran) -> None:
-    """Start the image, see it healthy, stop it, and see it end well.
+    """Start the image, see it healthy with its pages, stop it, and see it end well.
 
     Raises:
         SystemExit: It does not behave as the image must.
@@ -224,7 +228,7 @@ def start(ran: Ran) -> None:
     uid, _, gid = ran.user.partition(":")
     words = json.loads(ran.said["ENTRYPOINT"]) + json.loads(ran.said["CMD"])
     probe = json.loads(ran.said["HEALTHCHECK"].partition("CMD ")[2])
-    environment = {**ran.environment, "CODEX_PORT": "18990", "ADMIN_SECRET": "replayed-secret"}
+    environment = {**ran.environment, "CODEX_PORT": str(PORT), "ADMIN_SECRET": "replayed-secret"}
     root = ran.folder
     inside = f"setpriv --reuid {uid} --regid {gid or uid} --clear-groups --no-new-privs"
     mounts = (
@@ -252,6 +256,11 @@ def start(ran: Ran) -> None:
                 sys.exit("the image did not become healthy")
             time.sleep(0.2)
         say(f"healthy after {time.monotonic() - began:.1f} s, as user {uid}, on a read-only root")
+        pages = HTTPConnection("127.0.0.1", PORT, timeout=HEALTHY_WITHIN_S)
+        pages.request("GET", "/admin/")
+        if pages.getresponse().status != HTTPStatus.OK:
+            sys.exit("the image has no admin UI")
+        pages.close()
         main.send_signal(getattr(signal, ran.said["STOPSIGNAL"]))
         status = main.wait(ENDED_WITHIN_S)
     finally:

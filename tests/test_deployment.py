@@ -4,7 +4,6 @@ Nothing is started here. The files are read, and held to the few rules whose bre
 in an outage: time to drain, probes that ask different questions, no root, nothing to write to.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app import __version__
+from app import __version__, serving
 from app.settings import VARIABLES, Settings
 
 ROOT = Path(__file__).parent.parent
@@ -28,8 +27,12 @@ YAML_FILES = sorted(
     ]
 )
 RENDERED = sorted((ROOT / "k8s").glob("*.yaml"))
+STATEFUL = ROOT / "k8s" / "components" / "statefulset" / "statefulset.yaml"
 CLOSING_S = 30
-"""After the drain: the journal, the pools, and the server's own time to stop its workers."""
+"""Beside the drain: the dwell before it, the end of workers that are late, and the journal.
+
+The one formula, which pages, comments and files repeat: what passes before SIGTERM, the drain
+timeout, and this."""
 DURATION = re.compile(r"(\d+)s")
 
 
@@ -100,23 +103,46 @@ def test_a_rendered_file_is_what_its_overlay_gives(path: Path) -> None:
     assert done.stdout.decode() == path.read_text("utf-8")
 
 
-@pytest.mark.parametrize("path", RENDERED, ids=relative)
+@pytest.mark.parametrize("path", [*RENDERED, STATEFUL], ids=relative)
 def test_a_pod_has_time_to_drain(path: Path) -> None:
-    """The grace period covers preStop, the drain and closing down; streams end, none is cut."""
-    drain_s = int(one_of_kind(path, "ConfigMap")["data"]["CODEX_DRAIN_TIMEOUT"])
-    pre_stop_s = int(container(path)["lifecycle"]["preStop"]["exec"]["command"][-1])
-    grace_s = pod(path)["terminationGracePeriodSeconds"]
-    assert grace_s >= pre_stop_s + drain_s + CLOSING_S
+    """The grace period is preStop, the drain and closing down; streams end, none is cut."""
+    configured = one_of_kind(
+        path if path in RENDERED else ROOT / "k8s/production.yaml", "ConfigMap"
+    )
+    drain_s = int(configured["data"]["CODEX_DRAIN_TIMEOUT"])
+    (template,) = [
+        one["spec"]["template"]["spec"]
+        for one in objects(path)
+        if one["kind"] in {"Deployment", "StatefulSet"}
+    ]
+    (gateway,) = template["containers"]
+    pre_stop_s = int(gateway["lifecycle"]["preStop"]["exec"]["command"][-1])
+    assert template["terminationGracePeriodSeconds"] == pre_stop_s + drain_s + CLOSING_S
 
 
 @pytest.mark.parametrize("path", COMPOSED, ids=relative)
 def test_a_composed_container_has_time_to_drain(path: Path) -> None:
-    """The compose file's grace period covers the drain that it sets."""
+    """The compose file's grace period follows from the drain that it sets."""
     service = composed(path)
     drain_s = int(service["environment"]["CODEX_DRAIN_TIMEOUT"])
     grace_s = int(DURATION.fullmatch(service["stop_grace_period"])[1])
     assert drain_s == Settings().drain_timeout_s
-    assert grace_s >= drain_s + CLOSING_S
+    assert grace_s == drain_s + CLOSING_S
+
+
+def test_the_server_itself_needs_no_more_than_the_formula_gives() -> None:
+    """Beside the drain it waits before it, and for whoever must be killed after it."""
+    killed_s = 1
+    assert serving.ROUTING_DWELL_S + killed_s + serving.HASTE_S <= CLOSING_S / 2
+
+
+def test_the_pages_repeat_the_formula() -> None:
+    """With its figures, as the files have them."""
+    drain_s = Settings().drain_timeout_s
+    page = " ".join((ROOT / "docs" / "operate" / "drain.md").read_text("utf-8").split())
+    assert f"+ drain timeout + {CLOSING_S} s" in page
+    assert f"10 + {drain_s} + {CLOSING_S} = {10 + drain_s + CLOSING_S} s" in page
+    assert f"{drain_s + CLOSING_S} s as `stop_grace_period`" in page
 
 
 @pytest.mark.parametrize("path", RENDERED, ids=relative)
@@ -277,34 +303,6 @@ def test_the_migration_is_named_after_its_version() -> None:
     assert job["metadata"]["name"] == f"codex2api-migrate-{__version__.replace('.', '-')}"
     (image,) = [inner["image"] for inner in job["spec"]["template"]["spec"]["containers"]]
     assert image == container(ROOT / "k8s" / "production.yaml")["image"]
-
-
-def test_the_stateful_pod_is_the_deployed_one_with_a_volume(tmp_path: Path) -> None:
-    """Two copies of one pod must not drift apart."""
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        pytest.skip("kubectl is not installed")
-    here = Path(os.path.relpath(ROOT / "k8s", tmp_path))
-    (tmp_path / "kustomization.yaml").write_text(
-        yaml.safe_dump(
-            {
-                "resources": [str(here / "overlays" / "production")],
-                "components": [str(here / "components" / "statefulset")],
-            }
-        )
-    )
-    done = subprocess.run([kubectl, "kustomize", tmp_path], capture_output=True, check=True)
-    (tmp_path / "rendered.yaml").write_bytes(done.stdout)
-    (stateful,) = [
-        one for one in objects(tmp_path / "rendered.yaml") if one["kind"] == "StatefulSet"
-    ]
-    (claim,) = stateful["spec"]["volumeClaimTemplates"]
-    deployed = pod(ROOT / "k8s" / "production.yaml")
-    deployed["volumes"] = [one for one in deployed["volumes"] if one["name"] != "data"]
-    assert claim["metadata"]["name"] == "data"
-    assert stateful["spec"]["template"]["spec"] == deployed
-    scaler = one_of_kind(tmp_path / "rendered.yaml", "HorizontalPodAutoscaler")
-    assert scaler["spec"]["scaleTargetRef"]["kind"] == "StatefulSet"
 
 
 def test_the_image_runs_without_root_and_ends_on_sigterm() -> None:
