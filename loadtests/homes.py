@@ -115,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(
         f"Postgres, Redis   {many:6.0f} us of CPU a call, {many / alone:.2f}x, at most {RATIO_MAX}x"
     )
+    print(f"{failed} calls failed.")
     return 1 if failed or many > alone * RATIO_MAX else 0
 
 
