@@ -27,7 +27,7 @@ ACTIONLINT := v1.7.12
 KUSTOMIZED := sqlite+monitoring production+monitoring production+statefulset+monitoring
 XDIST := -n auto --dist loadfile
 
-.PHONY: help setup demo run test test-all check fix check-fast golden bench bench-report load profile \
+.PHONY: help setup demo run test test-all check fix check-fast golden bench bench-report bench-peers load profile \
 	mutation runway isolation churn db-bench crashes outages shares changelog lock k8s check-deploy \
 	image-replay docs dashboards reference ui hooks clean
 
@@ -105,6 +105,9 @@ bench: $(STAMP)  ## CPU, delay and memory beside nginx, a quarter of an hour; AR
 
 bench-report: $(STAMP)  ## write the tables of the last `make bench` into bench.md
 	@$(BIN)/python -m loadtests.bench.report build/bench.json bench.md
+
+bench-peers: $(STAMP)  ## LiteLLM, Portkey, codex-lb, nginx and HAProxy beside the gateway, half an hour
+	@$(BIN)/python -m loadtests.peers --json build/peers.json $(ARGS)
 
 mutation: $(STAMP)  ## share of small defects the tests notice; ARGS="--sample 0 app/pool/health.py"
 	@$(BIN)/python -m scripts.mutation $(ARGS)

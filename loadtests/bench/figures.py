@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 UpstreamKind = Literal["plain", "tls"]
-ProgramName = Literal["gateway", "nginx", "direct"]
+ProgramName = Literal["gateway", "nginx", "direct", "haproxy", "litellm", "portkey", "codex-lb"]
 Work = Literal[
     "responses",
     "chat",

@@ -24,18 +24,20 @@ async def run(rig: Rig) -> None:
     """Hold streams open in every lane, once each: memory hardly varies between runs."""
     for lane in rig.lanes:
         with rig.another(lane) as fresh:
-            await _warm(rig, fresh)
-            await _hold(rig, fresh)
+            await warm(rig, fresh)
+            await hold(rig, fresh)
 
 
-async def _warm(rig: Rig, lane: Lane) -> None:
+async def warm(rig: Rig, lane: Lane) -> None:
+    """Let a few streams come and go, so that what grows once has grown."""
     rig.upstream.answer(Pace(2))
     tally = Tally(deltas=2)
     await open_streams(lane, tally, count=WARMING, over_s=0.5)
     await tally.all_ended(END_S)
 
 
-async def _hold(rig: Rig, lane: Lane) -> None:
+async def hold(rig: Rig, lane: Lane) -> None:
+    """Hold the plan's number of streams open and book what they take."""
     plan, process = rig.plan, lane.process
     if process is None:
         return

@@ -25,6 +25,13 @@ _TEXT: Final = (
 )
 
 
+_PATHS: Final = {
+    "responses": "/v1/responses",
+    "chat": "/v1/chat/completions",
+    "messages": "/v1/messages",
+}
+
+
 class Lane(msgspec.Struct, frozen=True):
     """One way through one program."""
 
@@ -54,24 +61,28 @@ class Lane(msgspec.Struct, frozen=True):
 
 def through_gateway(gateway: Gateway, kind: UpstreamKind, *, model: str = MODEL) -> list[Lane]:
     """The gateway's lanes: Responses passed through, the other dialects translated."""
-    paths: tuple[tuple[Work, str], ...] = (
-        ("responses", "/v1/responses"),
-        ("chat", "/v1/chat/completions"),
-        ("messages", "/v1/messages"),
-    )
     headers = {"authorization": f"Bearer {KEY}"}
-    return [
-        Lane(
-            "gateway",
-            work,
-            kind,
-            gateway.port,
-            (_request(path, headers, _body(work, model, stream=True)),),
-            (_request(path, headers, _body(work, model, stream=False)),),
-            gateway.program,
-        )
-        for work, path in paths
-    ]
+    works: tuple[Work, ...] = ("responses", "chat", "messages")
+    lanes = (asking("gateway", work, kind, gateway.port, headers, model=model) for work in works)
+    return [msgspec.structs.replace(lane, process=gateway.program) for lane in lanes]
+
+
+def asking(
+    program: ProgramName,
+    work: Work,
+    kind: UpstreamKind,
+    port: int,
+    headers: Mapping[str, str],
+    *,
+    model: str = CHAT_MODEL,
+) -> Lane:
+    """A lane of callers that speak one dialect; `by chat` says only what the upstream speaks."""
+    dialect = work.partition(" ")[0]
+    path = _PATHS[dialect]
+    stream, whole = (
+        _request(path, headers, _body(dialect, model, stream=stream)) for stream in (True, False)
+    )
+    return Lane(program, work, kind, port, (stream,), (whole,))
 
 
 def by_chat(gateway: Gateway, kind: UpstreamKind) -> list[Lane]:
@@ -131,17 +142,17 @@ def _account_headers(account: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _body(work: Work, model: str, *, stream: bool) -> bytes:
+def _body(dialect: str, model: str, *, stream: bool) -> bytes:
     messages = [{"role": "user", "content": _TEXT}]
-    if work == "chat":
+    if dialect == "chat":
         return orjson.dumps({"model": model, "stream": stream, "messages": messages})
-    if work == "messages":
+    if dialect == "messages":
         fields = {"model": model, "stream": stream, "max_tokens": 1_000, "messages": messages}
         return orjson.dumps(fields)
     return orjson.dumps({"model": model, "stream": stream, "input": _INPUT})
 
 
-def _request(path: str, headers: dict[str, str], body: bytes) -> bytes:
+def _request(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
     lines = [f"POST {path} HTTP/1.1", "host: bench", "content-type: application/json"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     lines.append(f"content-length: {len(body)}")

@@ -101,6 +101,9 @@ def free_port() -> int:
 class Program:
     """A program that runs beside the bench. Leave the block to end it."""
 
+    start_s = START_S
+    """How long it may take to be ready."""
+
     def __init__(
         self, name: str, command: list[str], *, core: int, log: Path, env: Mapping[str, str]
     ) -> None:
@@ -132,7 +135,7 @@ class Program:
             raise ProgramFailed(f"{self.name} ended with status {status}:\n{self._last_words()}")
 
     def wait_until_listening(self, port: int) -> None:
-        """Return once the port takes connections. Raises ProgramFailed after `START_S`."""
+        """Return once the port takes connections. Raises ProgramFailed after `start_s`."""
         while True:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -140,11 +143,16 @@ class Program:
             self.wait_a_little()
 
     def wait_a_little(self) -> None:
-        """Sleep a moment in a wait for the start. Raises ProgramFailed after `START_S`."""
+        """Sleep a moment in a wait for the start. Raises ProgramFailed after `start_s`."""
         self.check()
-        if time.monotonic() - self.began > START_S:
-            raise ProgramFailed(f"{self.name} was not ready in {START_S} s:\n{self._last_words()}")
+        if self.age_s() > self.start_s:
+            words = self._last_words()
+            raise ProgramFailed(f"{self.name} was not ready in {self.start_s} s:\n{words}")
         time.sleep(0.005)
+
+    def age_s(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self.began
 
     def stop(self) -> None:
         """Ask it to end, wait, and kill its process group if that was not enough."""

@@ -96,7 +96,7 @@ def _between(text: str) -> Callable[[re.Match[str]], str]:
 
 def _machine(run: Run) -> str:
     rows = [*run.machine.items(), ("Date", run.began), ("Command", f"`{run.command}`")]
-    return _table(("What", "Value"), rows)
+    return table(("What", "Value"), rows)
 
 
 def _faults(run: Run) -> str:
@@ -112,7 +112,7 @@ def _targets(run: Run) -> str:
         unit = "x nginx" if target.ratio else f" {target.unit}"
         found = "-" if value is None else f"{value:.2f}{unit}"
         rows.append((target.text, f"{target.at_most:g}{unit}", found, one.verdict))
-    return _table(("Target", "at most", "measured", "verdict"), rows)
+    return table(("Target", "at most", "measured", "verdict"), rows)
 
 
 def _scenario(run: Run, scenario: str) -> str:
@@ -126,9 +126,9 @@ def _scenario(run: Run, scenario: str) -> str:
         cells = []
         for _, metric, factor, digits in columns:
             figure = run.find(Key(scenario, upstream, program, work, metric))
-            cells.append(_cell(figure, factor, digits))
+            cells.append(cell(figure, factor, digits))
         rows.append((upstream, name, *cells))
-    return _table(("Upstream", "Program", *(heading for heading, *_ in columns)), rows)
+    return table(("Upstream", "Program", *(heading for heading, *_ in columns)), rows)
 
 
 def _pool(run: Run) -> str:
@@ -136,9 +136,9 @@ def _pool(run: Run) -> str:
     for strategy in Strategy:
         costs = [run.find(pool.cost(strategy, size)) for size in pool.SIZES]
         growth = run.find(pool.growth(strategy))
-        rows.append((strategy, *(_cell(cost, 1, 1) for cost in costs), _cell(growth, 1, 2)))
+        rows.append((strategy, *(cell(cost, 1, 1) for cost in costs), cell(growth, 1, 2)))
     sizes = [f"{size:,} accounts" for size in pool.SIZES]
-    return _table(("CPU us a call", *sizes, f"{pool.MANY:,} : {pool.FEW}"), rows)
+    return table(("CPU us a call", *sizes, f"{pool.MANY:,} : {pool.FEW}"), rows)
 
 
 def _aborts(run: Run) -> str:
@@ -151,7 +151,7 @@ def _aborts(run: Run) -> str:
         (upstream, "nothing left behind", _held_up(run, upstream))
         for upstream in dict.fromkeys(figure.key.upstream for figure in run.of("aborts"))
     ]
-    return _table(("Upstream", "What", "Value"), rows)
+    return table(("Upstream", "What", "Value"), rows)
 
 
 def _held_up(run: Run, upstream: str) -> str:
@@ -159,7 +159,8 @@ def _held_up(run: Run, upstream: str) -> str:
     return "MISSED" if missed else "ok"
 
 
-def _cell(figure: Figure | None, factor: float, digits: int) -> str:
+def cell(figure: Figure | None, factor: float, digits: int) -> str:
+    """The median of a figure, with its range where that is wide."""
     if figure is None:
         return "-"
     low, middle, high = (f"{value * factor:.{digits}f}" for value in
@@ -168,7 +169,8 @@ def _cell(figure: Figure | None, factor: float, digits: int) -> str:
     return f"{middle} ({low}-{high})" if wide and low != high else middle
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, its columns as wide as they must be."""
     widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
     lines = [head, ["-" * width for width in widths], *rows]
     return "\n".join(

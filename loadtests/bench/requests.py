@@ -27,28 +27,39 @@ async def run(rig: Rig) -> None:
     rig.upstream.answer(Pace(DELTAS, burst=True, timestamps=False))
     per_s = PROBE_PER_S
     rates = [
-        per_s * rig.room(await _asked(rig, lane, per_s, rig.plan.probe_s, [])) for lane in rig.lanes
+        per_s * rig.room(await asked(rig, lane, per_s, rig.plan.probe_s, [])) for lane in rig.lanes
     ]
     per_s = min(rates, default=per_s)
     for _ in range(rig.plan.repeat):
         for lane in rig.lanes:
             times_ms: list[float] = []
-            sample = await _asked(rig, lane, per_s, rig.plan.seconds, times_ms)
+            sample = await asked(rig, lane, per_s, rig.plan.seconds, times_ms)
             _book(rig, lane, sample, times_ms)
 
 
-async def _asked(
-    rig: Rig, lane: Lane, per_s: float, seconds: float, times_ms: list[float]
+async def asked(
+    rig: Rig,
+    lane: Lane,
+    per_s: float,
+    seconds: float,
+    times_ms: list[float],
+    *,
+    streamed: bool = False,
 ) -> Sample:
-    """Ask at that rate on kept connections; an answered request is an event of the sample."""
+    """Ask at that rate on kept connections; an answered request is an event of the sample.
+
+    With `streamed` the replies are streams, each read to its end.
+    """
+    wanted = lane.streams if streamed else lane.wholes
+    connections = max(1, min(CONNECTIONS, int(per_s)))
     tally = Tally(deltas=DELTAS)
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as tasks:
         turns = []
-        for number in range(CONNECTIONS):
+        for number in range(connections):
             _, caller = await loop.create_connection(WholeCaller, HOST, lane.port)
-            requests = itertools.islice(itertools.cycle(lane.wholes), number, None)
-            asking = _ask(caller, requests, CONNECTIONS / per_s, tally, times_ms)
+            requests = itertools.islice(itertools.cycle(wanted), number, None)
+            asking = _ask(caller, requests, connections / per_s, tally, times_ms)
             turns.append(tasks.create_task(asking))
             await asyncio.sleep(1 / per_s)
         await asyncio.sleep(rig.plan.warm_s)
