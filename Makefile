@@ -27,8 +27,9 @@ ACTIONLINT := v1.7.12
 KUSTOMIZED := sqlite+monitoring production+monitoring production+statefulset+monitoring
 XDIST := -n auto --dist loadfile
 
-.PHONY: help setup demo run test test-all check fix check-fast golden bench bench-report bench-peers load profile \
-	mutation runway isolation churn db-bench crashes outages shares changelog lock k8s check-deploy \
+.PHONY: help setup demo quick-start run test test-all check fix check-fast golden bench bench-report \
+	bench-peers load profile mutation runway isolation churn db-bench crashes outages shares capacity \
+	changelog lock k8s check-deploy \
 	image-replay docs dashboards reference ui hooks clean
 
 help:  ## list these words
@@ -69,6 +70,9 @@ hooks: $(STAMP)
 
 demo: $(STAMP) ui  ## the gateway with a simulated upstream and three accounts, until Ctrl-C
 	@$(BIN)/python -m scripts.demo $(ARGS)
+
+quick-start: $(STAMP)  ## does what docs/quick-start.md says in a fresh clone, every command as written
+	@$(BIN)/python -m scripts.quick_start $(ARGS)
 
 run: $(STAMP)  ## the gateway alone, on the real upstream, with its data in ./data
 	@exec $(BIN)/codex2api serve

@@ -13,4 +13,16 @@ def serve(ctx: click.Context) -> None:
     settings = Settings.from_env()
     for warning in settings.warnings():
         click.echo(f"Warning: {warning}", err=True)
+    if settings.log_format == "console":
+        # For a person; who reads JSON asks /ready.
+        url = _url(settings)
+        click.echo(
+            f"Starting at {url}, with the admin UI at {url}/admin/. Ctrl-C ends it.", err=True
+        )
     ctx.exit(run(settings))
+
+
+def _url(settings: Settings) -> str:
+    host = "127.0.0.1" if settings.bind == "0.0.0.0" else settings.bind  # noqa: S104 - it is compared
+    scheme = "https" if settings.tls_cert else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}"

@@ -21,3 +21,14 @@ def test_bad_settings_are_not_served(run, env, monkeypatch) -> None:
     monkeypatch.setattr("app.cli.serve.run", None)
     env["CODEX_WORKERS"] = "2"
     assert run("serve").exit_code == 2
+
+
+def test_a_person_is_told_where_it_is(run, env, monkeypatch) -> None:
+    """By an address that can be opened; who reads JSON is not."""
+    monkeypatch.setattr("app.cli.serve.run", lambda _settings: 0)
+    env |= {"CODEX_PORT": "9000", "CODEX_BIND": "0.0.0.0", "LOG_FORMAT": "console"}  # noqa: S104
+    assert "http://127.0.0.1:9000/admin/" in run("serve").stderr
+    env |= {"CODEX_BIND": "::1"}
+    assert "http://[::1]:9000," in run("serve").stderr
+    env |= {"LOG_FORMAT": "json"}
+    assert "9000" not in run("serve").stderr
