@@ -19,7 +19,7 @@ from typing import Final
 from msgspec import Struct
 
 from app.allowance.bucket import Bucket
-from app.allowance.budget import Period, Purse, began_at, ends_at
+from app.allowance.budget import Period, Purse, began_at
 from app.allowance.elsewhere import Elsewhere
 from app.domain.caller import Allowance, Caller, KeyId
 from app.domain.shared import KeySpent
@@ -33,7 +33,8 @@ class _Page(Struct):
 
     requests: Bucket
     tokens: Bucket
-    purses: dict[Period, Purse]
+    day: Purse
+    month: Purse
     in_flight: int = 0
     entered: int = 0
     """Calls that were let in since the page began."""
@@ -52,6 +53,12 @@ class Ticket(Struct):
 
 
 _FREE: Final = Allowance()
+_REQUESTS: Final = tuple(
+    b"x-ratelimit-%s-requests" % what for what in (b"limit", b"remaining", b"reset")
+)
+_TOKENS: Final = tuple(
+    b"x-ratelimit-%s-tokens" % what for what in (b"limit", b"remaining", b"reset")
+)
 _NOBODY: Final = KeySpent(KeyId(""))
 
 
@@ -107,8 +114,11 @@ class AllowanceBook:
         if allowance == _FREE:
             return
         page = self._page(ticket.key_id, now=now, monotonic=monotonic)
-        for period, budget in _budgets(allowance):
-            self._check_money(ticket.key_id, period, budget, cost_nusd, now=now)
+        day, month = page.day, page.month
+        if allowance.day_nusd is not None:
+            self._check_money(ticket.key_id, day, allowance.day_nusd, cost_nusd, now=now)
+        if allowance.month_nusd is not None:
+            self._check_money(ticket.key_id, month, allowance.month_nusd, cost_nusd, now=now)
         limit = allowance.tokens_per_minute
         if limit is not None:
             wait_s = page.tokens.wait_s(tokens, limit, now=monotonic)
@@ -122,8 +132,8 @@ class AllowanceBook:
             page.tokens.take(tokens)
         page.taken += tokens
         # Also where there is no budget: one may be set before the period is over.
-        for purse in page.purses.values():
-            purse.reserved += cost_nusd
+        day.reserved += cost_nusd
+        month.reserved += cost_nusd
         ticket.reserved_tokens, ticket.reserved_nusd = tokens, cost_nusd
 
     def settle(self, ticket: Ticket, *, tokens: int, cost_nusd: int, now: float) -> None:
@@ -139,8 +149,8 @@ class AllowanceBook:
         self._touched[ticket.key_id] = None
         if ticket.allowance.tokens_per_minute is not None:
             page.tokens.take(tokens - ticket.reserved_tokens)
-        for period, purse in page.purses.items():
-            purse.turn(period, now=now)
+        for purse in (page.day, page.month):
+            purse.turn(now=now)
             purse.reserved -= ticket.reserved_nusd
             purse.spent += cost_nusd
 
@@ -179,9 +189,9 @@ class AllowanceBook:
         for key_id in touched:
             page = self._pages.get(key_id)
             if page is not None:
-                day, month = page.purses[Period.DAY], page.purses[Period.MONTH]
-                day.turn(Period.DAY, now=now)
-                month.turn(Period.MONTH, now=now)
+                day, month = page.day, page.month
+                day.turn(now=now)
+                month.turn(now=now)
                 found.append(
                     KeySpent(
                         key_id, day.began_at, day.spent, month.began_at, month.spent,
@@ -193,7 +203,11 @@ class AllowanceBook:
     @property
     def budgeted(self) -> list[KeyId]:
         """The keys that have a budget of money."""
-        return [key_id for key_id, allowance in self._limits.items() if _budgets(allowance)]
+        return [
+            key_id
+            for key_id, allowance in self._limits.items()
+            if allowance.day_nusd is not None or allowance.month_nusd is not None
+        ]
 
     @property
     def limited(self) -> Iterable[KeyId]:
@@ -217,8 +231,9 @@ class AllowanceBook:
         page = self._pages.get(key_id)
         if page is None:
             return 0
-        page.purses[period].turn(period, now=now)
-        return page.purses[period].spent
+        purse = page.day if period is Period.DAY else page.month
+        purse.turn(now=now)
+        return purse.spent
 
     def headers(self, caller: Caller, *, monotonic: float) -> HeaderPairs:
         """Return the `x-ratelimit-*` headers of an answer to this caller."""
@@ -227,18 +242,14 @@ class AllowanceBook:
         if page is None:
             return []
         found: HeaderPairs = []
-        for name, limit, bucket in (
-            (b"requests", allowance.requests_per_minute, page.requests),
-            (b"tokens", allowance.tokens_per_minute, page.tokens),
+        for names, limit, bucket in (
+            (_REQUESTS, allowance.requests_per_minute, page.requests),
+            (_TOKENS, allowance.tokens_per_minute, page.tokens),
         ):
             if limit is not None:
                 bucket.fill(limit, now=monotonic)
                 left, reset_s = max(0, int(bucket.level)), ceil(bucket.full_in_s(limit))
-                found += [
-                    (b"x-ratelimit-limit-" + name, b"%d" % limit),
-                    (b"x-ratelimit-remaining-" + name, b"%d" % left),
-                    (b"x-ratelimit-reset-" + name, b"%ds" % reset_s),
-                ]
+                found += zip(names, (b"%d" % limit, b"%d" % left, b"%ds" % reset_s), strict=True)
         return found
 
     def keep(self, callers: dict[KeyId, Caller]) -> None:
@@ -286,31 +297,25 @@ class AllowanceBook:
                 # Full, whatever the limit is or will be.
                 requests=Bucket(inf, monotonic),
                 tokens=Bucket(inf, monotonic),
-                purses={period: Purse(began_at(period, now=now)) for period in Period},
+                day=Purse.new(Period.DAY, now=now),
+                month=Purse.new(Period.MONTH, now=now),
             )
         return page
 
     def _check_money(
-        self, key_id: KeyId, period: Period, budget: int, cost_nusd: int, *, now: float
+        self, key_id: KeyId, purse: Purse, budget: int, cost_nusd: int, *, now: float
     ) -> None:
-        purse = self._pages[key_id].purses[period]
-        purse.turn(period, now=now)
+        purse.turn(now=now)
         elsewhere = self._elsewhere.get(key_id)
         others = self._others(key_id).reserved_nusd
         if elsewhere is not None:
-            others += elsewhere.spent(period, began_at=purse.began_at)
+            others += elsewhere.spent(purse.period, began_at=purse.began_at)
         if not purse.affords(cost_nusd + others, budget):
-            end = ends_at(period, now=now)
             raise TooManyRequests(
-                f"This API key's budget for this {period.value} is used up, or does not reach for "
-                "this request.",
+                f"This API key's budget for this {purse.period.value} is used up, or does not reach"
+                " for this request.",
                 code="insufficient_quota",
                 type="insufficient_quota",
-                retry_after_s=end - now,
-                resets_at=float(end),
+                retry_after_s=purse.ends_at - now,
+                resets_at=float(purse.ends_at),
             )
-
-
-def _budgets(allowance: Allowance) -> list[tuple[Period, int]]:
-    found = ((Period.DAY, allowance.day_nusd), (Period.MONTH, allowance.month_nusd))
-    return [(period, budget) for period, budget in found if budget is not None]

@@ -8,7 +8,7 @@ calls under way turn out dearer than what was reserved for them.
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from typing import Final, Self
 
 from msgspec import Struct
 
@@ -46,15 +46,22 @@ def _month(day: int) -> tuple[int, int]:
 class Purse(Struct):
     """What one key has spent in one period, in nano-dollars."""
 
+    period: Period
     began_at: int
+    ends_at: int
     spent: int = 0
     reserved: int = 0
 
-    def turn(self, period: Period, *, now: float) -> None:
+    @classmethod
+    def new(cls, period: Period, *, now: float) -> Self:
+        """Return an empty one for the period of `now`."""
+        return cls(period, began_at(period, now=now), ends_at(period, now=now))
+
+    def turn(self, *, now: float) -> None:
         """Begin anew if the period is over; what is reserved is still under way and stays."""
-        start = began_at(period, now=now)
-        if start > self.began_at:
-            self.began_at = start
+        if now >= self.ends_at:
+            self.began_at = began_at(self.period, now=now)
+            self.ends_at = ends_at(self.period, now=now)
             self.spent = 0
 
     def affords(self, cost: int, budget: int) -> bool:

@@ -268,7 +268,7 @@ def _used(outcome: Outcome, heard: Heard | None, tab: _Tab) -> tuple[Usage, Sour
     usage = heard.usage
     if usage is not None:
         parts = usage.cached + usage.cache_write + usage.reasoning
-        sane = usage.total <= TOKENS_MAX >= parts
+        sane = usage.input + usage.output <= TOKENS_MAX >= parts
         return (usage if sane else _believed(usage)), Source.UPSTREAM
     # An upstream that took the call and then told of a failure before any content charges nothing.
     if tab.first_event_s is None and not isinstance(outcome, Abandoned | Broken):

@@ -104,17 +104,21 @@ class Journal:
 
     def _written(self, data: bytes) -> bool:
         """Write one frame and tell whether it is there."""
-        if self.current.room < len(data):
-            if self._spare is None:
-                return False
-            self._full.append(self.current)
-            self.current, self._spare = self._spare, None
         try:
-            self.current.append(data)
+            if not self.current.append(data) and not (self._turned() and self.current.append(data)):
+                return False
         except OSError as error:
             _log.error("journal_not_written error=%s", error.strerror)
             return False
         self._unsynced = True
+        return True
+
+    def _turned(self) -> bool:
+        """Go on to the next segment, if there is one."""
+        if self._spare is None:
+            return False
+        self._full.append(self.current)
+        self.current, self._spare = self._spare, None
         return True
 
     def _keep(self, data: bytes) -> None:

@@ -114,22 +114,21 @@ class Segment:
             raise
         self._offset = len(HEAD)
 
-    @property
-    def room(self) -> int:
-        """How many bytes it still takes."""
-        return self._size - self._offset
-
-    def append(self, data: bytes) -> None:
-        """Write `data`, which must fit, behind what is there.
+    def append(self, data: bytes) -> bool:
+        """Write `data` behind what is there; False, and nothing is written, if it does not fit.
 
         It is in the kernel's hands when this returns, so the death of this process can't take it.
 
         Raises:
             OSError: It could not be written; the next one is written to the same place.
         """
+        end = self._offset + len(data)
+        if end > self._size:
+            return False
         if os.pwrite(self._descriptor, data, self._offset) != len(data):
             raise OSError(errno.EIO, "short write")
-        self._offset += len(data)
+        self._offset = end
+        return True
 
     def sync(self) -> None:
         """Put everything on the disk, where the death of the machine can't take it."""

@@ -41,22 +41,27 @@ def test_every_moment_lies_in_its_period(now, period):
 
 def test_a_purse_affords_what_is_neither_spent_nor_reserved():
     """To the last nano-dollar."""
-    purse = Purse(0, spent=40, reserved=50)
+    purse = Purse(Period.DAY, 0, 86_400, spent=40, reserved=50)
     assert purse.affords(10, 100)
     assert not purse.affords(11, 100)
 
 
-def test_a_new_period_begins_with_what_is_under_way():
+@pytest.mark.parametrize("period", list(Period))
+def test_a_new_period_begins_with_what_is_under_way(period):
     """What was spent is over, what is reserved is not."""
-    purse = Purse(0, spent=40, reserved=50)
-    purse.turn(Period.DAY, now=86_399.0)
+    purse = Purse.new(period, now=0.0)
+    purse.spent, purse.reserved = 40, 50
+    end = purse.ends_at
+    purse.turn(now=end - 1.0)
     assert purse.spent == 40
-    purse.turn(Period.DAY, now=86_400.0)
-    assert (purse.began_at, purse.spent, purse.reserved) == (86_400, 0, 50)
+    purse.turn(now=float(end))
+    assert (purse.began_at, purse.spent, purse.reserved) == (end, 0, 50)
+    assert purse.ends_at == ends_at(period, now=end)
 
 
 def test_a_clock_that_steps_back_gives_no_money_back():
     """The day that was begun goes on."""
-    purse = Purse(86_400, spent=40)
-    purse.turn(Period.DAY, now=100.0)
+    purse = Purse.new(Period.DAY, now=86_400.0)
+    purse.spent = 40
+    purse.turn(now=100.0)
     assert (purse.began_at, purse.spent) == (86_400, 40)

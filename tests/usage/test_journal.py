@@ -67,10 +67,10 @@ class Disk:
                 raise OSError(errno.ENOSPC, "No space left on device")
             make(segment, *args, **kwargs)
 
-        def maybe_append(segment: Segment, data: bytes) -> None:
+        def maybe_append(segment: Segment, data: bytes) -> bool:
             if self.broken:
                 raise OSError(errno.EIO, "Input/output error")
-            append(segment, data)
+            return append(segment, data)
 
         monkeypatch.setattr(Segment, "__init__", maybe_make)
         monkeypatch.setattr(Segment, "append", maybe_append)

@@ -88,11 +88,13 @@ def test_a_segment_has_all_its_room_from_the_start(root):
     assert segment.path.stat().st_size == 100_000
     assert segment.path.stat().st_blocks * 512 >= 100_000
     assert segment.path.stat().st_mode & 0o777 == 0o600
-    assert segment.room == 100_000 - len(HEAD)
-    segment.append(b"one")
+    assert segment.append(b"one")
     segment.append(b"two")
     assert segment.path.read_bytes()[:16] == HEAD + b"onetwo\x00\x00"
-    assert segment.room == 100_000 - len(HEAD) - 6
+    left = 100_000 - len(HEAD) - 6
+    assert not segment.append(bytes(left + 1))
+    assert segment.append(bytes(left))
+    assert segment.path.stat().st_size == 100_000
     segment.close()
 
 
