@@ -104,6 +104,8 @@ class DataPlane:
         downstream.silence = manners_of(speaker.dialect).silence
         run = Run(speaker, downstream, self.clock)
         await self._complete(run, self._read(run, scope, receive))
+        # Its traceback holds the request: the server would keep the connection until a collection.
+        run.error = None
         if run.upload is not None and run.upload.owed:
             await run.upload.discard(bytes_max=LINGER_BYTES_MAX, timeout_s=LINGER_S)
 
@@ -115,7 +117,8 @@ class DataPlane:
         run = Run(speaker, way, self.clock)
         run.name(turn.head)
         await self._complete(run, self._hear(run, turn))
-        return run.error
+        error, run.error = run.error, None
+        return error
 
     async def _complete(self, run: Run[P], work: Awaitable[None]) -> None:
         """Do the work of one request; a caller that leaves is no error."""

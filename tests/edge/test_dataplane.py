@@ -1,7 +1,9 @@
 """Tests of app.edge.dataplane."""
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -247,6 +249,20 @@ async def test_what_the_dialect_refuses_is_said_with_its_place() -> None:
     server = await scene.ask(with_key(), Server(b"x"))
     assert (server.status, code(server)) == (400, "invalid_request")
     assert msgspec.json.decode(server.body)["error"]["param"] == "a.b"
+
+
+@pytest.mark.parametrize("given", [scope(), with_key(("content-length", "100001"))])
+async def test_a_refused_request_is_let_go_of_at_once(given) -> None:
+    """The server ends a connection whose body is still owed only when nobody holds it any more."""
+    gc.disable()
+    try:
+        scene, server = Scene(), Server(b"x")
+        await scene.ask(given, server)
+        held = weakref.ref(server)
+        del server
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(("codex_route", "status"), [(False, 413), (True, 400)])
