@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from app.domain.usage import Usage
 from app.errors import InvalidRequest
-from app.wire.violations import missing_field, violation, wrong_type
+from app.wire.violations import decoded, missing_field, wrong_type
 
 INPUTS_MAX: Final = 2_048
 
@@ -44,10 +44,7 @@ def decode(body: bytes) -> EmbeddingsRequest:
     Raises:
         InvalidRequest: A field has a wrong type or range, or there is nothing to embed.
     """
-    try:
-        request = _REQUEST.decode(body)
-    except msgspec.ValidationError as error:
-        raise violation(error) from None
+    request = decoded(body, _REQUEST)
     match request.input:
         case None:
             raise missing_field("input")

@@ -7,7 +7,7 @@ judged here: what is right is the form that the reader asks for.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 import msgspec
@@ -66,6 +66,30 @@ def violation(error: msgspec.ValidationError, *, at: str = "") -> InvalidRequest
     return InvalidRequest(
         f"Invalid value for '{path}': {sentence[0].lower()}{sentence[1:]}.", param=path
     )
+
+
+def decoded(
+    body: bytes,
+    decoder: "msgspec.json.Decoder[T]",
+    said: Callable[[msgspec.ValidationError], InvalidRequest] = violation,
+) -> T:
+    """Return the request in `body`, its known fields checked.
+
+    `said` says what is wrong with a field in the words of the body's dialect.
+
+    Raises:
+        InvalidRequest: It is no JSON, or a field has a wrong type, range or word.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise said(error) from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
+    except UnicodeDecodeError:
+        raise InvalidRequest("The request body is not valid UTF-8.") from None
+    except RecursionError:
+        raise InvalidRequest("The request body is nested too deeply.") from None
 
 
 def malformed(error: msgspec.DecodeError, *, bytes_total: int) -> InvalidRequest:

@@ -7,7 +7,7 @@ import pytest
 from msgspec import Meta, Raw, Struct
 
 from app.errors import InvalidRequest
-from app.wire.violations import malformed, read, unsupported_value, violation
+from app.wire.violations import decoded, malformed, read, unsupported_value, violation
 
 
 class Part(Struct):
@@ -81,3 +81,25 @@ def test_a_long_word_is_cut_and_the_words_are_listed():
     error = unsupported_value("x", "w" * 1000, ("a", "b"))
     assert len(error.message) < 200
     assert "Supported values are: a, b." in error.message
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"{", "not valid JSON"),
+        (b'{"a":"\xff"}', "not valid UTF-8"),
+        (b'{"b":' + b"[" * 100_000, "nested too deeply"),
+        (b'{"a":1}', "'a'"),
+    ],
+)
+def test_what_a_decoder_refuses_is_said_to_the_caller(body, said):
+    """Whatever is wrong with it; a good body is returned."""
+    decoder = msgspec.json.Decoder(_Body)
+    assert decoded(b'{"a":"x"}', decoder) == _Body("x")
+    with pytest.raises(InvalidRequest, match=said):
+        decoded(body, decoder)
+
+
+class _Body(msgspec.Struct):
+    a: str = ""
+    b: object = None

@@ -18,6 +18,7 @@ from app.dialects.chat.schema import ChatRequest, Json
 from app.dialects.chat.tools import Toolbox, tool_choice, toolbox
 from app.dialects.chat.violations import missing_field, violation
 from app.errors import InvalidRequest
+from app.wire.violations import decoded
 
 _REQUEST: Final = msgspec.json.Decoder(ChatRequest)
 _TOO_DEEP: Final = "The request body is nested too deeply."
@@ -46,16 +47,7 @@ def decode(body: bytes) -> ChatRequest:
     Raises:
         InvalidRequest: It is no JSON, or a field has a wrong type, range or word.
     """
-    try:
-        return _REQUEST.decode(body)
-    except msgspec.ValidationError as error:
-        raise violation(error) from None
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
-    except UnicodeDecodeError:
-        raise InvalidRequest("The request body is not valid UTF-8.") from None
-    except RecursionError:
-        raise InvalidRequest(_TOO_DEEP) from None
+    return decoded(body, _REQUEST, violation)
 
 
 def to_responses(

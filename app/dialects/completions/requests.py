@@ -14,7 +14,7 @@ from msgspec import Meta, Raw, Struct
 from app.dialects.chat.tuning import tuning_of
 from app.dialects.responses.options import ENCRYPTED_REASONING
 from app.errors import InvalidRequest
-from app.wire.violations import missing_field, violation, wrong_type
+from app.wire.violations import decoded, missing_field, wrong_type
 
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 
@@ -73,10 +73,7 @@ def decode(body: bytes) -> CompletionRequest:
     Raises:
         InvalidRequest: A field has a wrong type or range.
     """
-    try:
-        return _REQUEST.decode(body)
-    except msgspec.ValidationError as error:
-        raise violation(error) from None
+    return decoded(body, _REQUEST)
 
 
 def to_responses(

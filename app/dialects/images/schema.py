@@ -9,8 +9,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from app.errors import InvalidRequest
-from app.wire.violations import missing_field, violation
+from app.wire.violations import decoded, missing_field, violation
 
 PROMPT_CHARS_MAX: Final = 32_000
 IMAGES_MAX: Final = 16
@@ -62,16 +61,7 @@ def decode(body: bytes) -> ImageRequest:
     Raises:
         InvalidRequest: It is no JSON, or a field has a wrong type, range or word.
     """
-    try:
-        return _REQUEST.decode(body)
-    except msgspec.ValidationError as error:
-        raise violation(error) from None
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
-    except UnicodeDecodeError:
-        raise InvalidRequest("The request body is not valid UTF-8.") from None
-    except RecursionError:
-        raise InvalidRequest("The request body is nested too deeply.") from None
+    return decoded(body, _REQUEST)
 
 
 def of_form(fields: dict[str, str]) -> ImageRequest:

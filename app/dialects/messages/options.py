@@ -63,7 +63,11 @@ def service_tier(request: MessagesRequest) -> str | None:
 
 
 def tuning(request: MessagesRequest) -> bytes:
-    """Return what only some upstreams heed, as an encoded object; empty if there is nothing."""
+    """Return what only some upstreams heed, as an encoded object; empty if there is nothing.
+
+    Stop sequences are not among it: an upstream that ends at one does not say at which, and the
+    caller is to be told. So the answer is cut here (`texts`), whoever gives it.
+    """
     wanted = {
         "max_output_tokens": request.max_tokens,
         "temperature": request.temperature,

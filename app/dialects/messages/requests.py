@@ -17,7 +17,7 @@ from app.dialects.messages.schema import Json, MessagesRequest, Shown
 from app.dialects.messages.tools import SEARCH_SOURCES, WEB_SEARCH, tool_fields, toolbox
 from app.dialects.messages.violations import wrong
 from app.errors import InvalidRequest
-from app.wire.violations import violation
+from app.wire.violations import decoded
 
 _REQUEST: Final = msgspec.json.Decoder(MessagesRequest)
 _SEALED: Final = "reasoning.encrypted_content"
@@ -46,16 +46,7 @@ def decode(body: bytes) -> MessagesRequest:
     Raises:
         InvalidRequest: It is no JSON, or a field has a wrong type, range or word.
     """
-    try:
-        return _REQUEST.decode(body)
-    except msgspec.ValidationError as error:
-        raise violation(error) from None
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
-    except UnicodeDecodeError:
-        raise InvalidRequest("The request body is not valid UTF-8.") from None
-    except RecursionError:
-        raise InvalidRequest(_TOO_DEEP) from None
+    return decoded(body, _REQUEST)
 
 
 def to_responses(

@@ -30,7 +30,7 @@ from app.dialects.responses.schema import (
 )
 from app.errors import CallerError, InvalidRequest
 from app.wire.peek import Peek
-from app.wire.violations import missing_field, violation
+from app.wire.violations import decoded, missing_field
 
 _REQUEST: Final = msgspec.json.Decoder(Request)
 
@@ -187,10 +187,7 @@ def _checked(body: bytes, peek: Peek) -> Request:
             " fetched from later. Leave it out and stream the answer.",
             param="background",
         )
-    try:
-        request = _REQUEST.decode(body)
-    except msgspec.ValidationError as error:
-        raise violation(error) from None
+    request = decoded(body, _REQUEST)
     if request.conversation != NULL:
         raise InvalidRequest(
             "'conversation' is not available: nothing is stored here. Send the whole"

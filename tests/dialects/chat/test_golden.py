@@ -5,7 +5,6 @@ hand, `upstream_request.json`, `reply.sse` and `reply.json` are what the dialect
 `GOLDEN_UPDATE=1` writes these three anew; read the difference before you keep it.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -16,6 +15,7 @@ from app.dialects.chat.errors import error_body
 from app.dialects.chat.replies import ChatFold, ChatStream
 from app.dialects.chat.requests import decode, to_responses
 from app.errors import GatewayError
+from tests.dialects.goldens import agrees, events_of, pretty
 
 FOLDER = Path(__file__).parents[2] / "golden" / "chat"
 CASES = sorted(path.name for path in FOLDER.iterdir())
@@ -24,28 +24,10 @@ UPSTREAM_MODEL = "gpt-5.5"
 REPLY = {"id": "chatcmpl-golden", "created_at": 1784900000}
 
 
-def agrees(path, data):
-    """Compare `data` with the file, or write the file anew if that is asked for."""
-    if os.environ.get("GOLDEN_UPDATE"):
-        path.write_bytes(data)
-    assert path.read_bytes() == data
-
-
-def pretty(data):
-    """Return JSON as people read it."""
-    return msgspec.json.format(data, indent=2) + b"\n"
-
-
 def call_of(case):
     """Return the call that the case's request asks for."""
     request = decode((FOLDER / case / "request.json").read_bytes())
     return to_responses(request, upstream_model=UPSTREAM_MODEL, efforts=EFFORTS)
-
-
-def events_of(case):
-    """Return the data of the upstream's events."""
-    lines = (FOLDER / case / "upstream.sse").read_bytes().split(b"\n")
-    return [line.removeprefix(b"data: ") for line in lines if line.startswith(b"data: ")]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -58,7 +40,7 @@ def test_the_request_goes_upstream_as_written(case):
 def test_the_streamed_reply_is_as_written(case):
     """`reply.sse` is what a caller that streams is sent."""
     reply = ChatStream(call=call_of(case), **REPLY)
-    data = b"".join(reply.feed(event) for event in events_of(case)) + reply.finish()
+    data = b"".join(reply.feed(event) for event in events_of(FOLDER / case)) + reply.finish()
     agrees(FOLDER / case / "reply.sse", data)
 
 
@@ -66,7 +48,7 @@ def test_the_streamed_reply_is_as_written(case):
 def test_the_whole_reply_is_as_written(case):
     """`reply.json` is what any other caller is sent."""
     reply = ChatFold(call=call_of(case), **REPLY)
-    for event in events_of(case):
+    for event in events_of(FOLDER / case):
         reply.feed(event)
     try:
         data = reply.to_completion()

@@ -6,7 +6,6 @@ A case is a folder under `tests/golden/chat_upstream`: `request.json` (a Respons
 three anew; read the difference before you keep it.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -19,24 +18,13 @@ from app.dialects.chat_upstream.replies import Retold, Teller
 from app.dialects.chat_upstream.requests import to_chat
 from app.dialects.responses.events import Kind, classify
 from app.wire.sse import SseDecoder
+from tests.dialects.goldens import agrees, pretty
 
 FOLDER = Path(__file__).parents[2] / "golden" / "chat_upstream"
 CASES = sorted(path.name for path in FOLDER.iterdir())
 EVENT = TypeAdapter(ResponseStreamEvent)
 BROKEN = ("stopped_in_the_middle",)
 """Cases whose upstream never says why it ended."""
-
-
-def agrees(path, data):
-    """Compare `data` with the file, or write the file anew if that is asked for."""
-    if os.environ.get("GOLDEN_UPDATE"):
-        path.write_bytes(data)
-    assert path.read_bytes() == data
-
-
-def pretty(data):
-    """Return JSON as people read it."""
-    return msgspec.json.format(data, indent=2) + b"\n"
 
 
 def asked(case, *, platform):

@@ -8,6 +8,8 @@ from app.dialects.chat.replies import ChatFold
 from app.dialects.chat.requests import decode, to_responses
 from app.dialects.chat_upstream.chunks import Counted
 from app.dialects.chat_upstream.replies import DONE, Retold, Teller
+from app.dialects.messages import requests as messages
+from app.dialects.messages.fold import MessagesFold
 from app.dialects.responses.events import Kind, classify, receipt_of
 from app.wire.sse import SseDecoder
 
@@ -130,6 +132,37 @@ def test_a_chat_caller_reads_what_a_chat_upstream_said(words, usage):
     assert [call["function"]["name"] for call in calls] == [
         f"f{place}" for place in dict.fromkeys(k for k, _ in words if isinstance(k, int))
     ]
+
+
+@given(WORDS, USAGE, FINISH)
+def test_a_messages_caller_reads_what_a_chat_upstream_said(words, usage, finish):
+    """Text, thoughts, calls with their inputs, and usage; none of it twice."""
+    opened: set[int] = set()
+    deltas = []
+    for kind, text in words:
+        first = isinstance(kind, int) and kind not in opened
+        whole = msgspec.json.encode({"x": kind}).decode() if first else ""
+        deltas.append(delta_of(kind, whole if isinstance(kind, int) else text, opened))
+    asked = (
+        b'{"model":"m","max_tokens":5000,"messages":[{"role":"user","content":"x"}],'
+        b'"thinking":{"type":"enabled","budget_tokens":2048}}'
+    )
+    call = messages.to_responses(messages.decode(asked), upstream_model="m", efforts=None)
+    fold = MessagesFold(call=call, id="msg_1")
+    for event in retold(*map(chunk, deltas), chunk({}, finish), chunk({}, usage=usage), DONE):
+        fold.feed(event)
+    answer = msgspec.json.decode(fold.to_message())
+    shown: dict[str, str] = {"text": "", "thinking": ""}
+    for block in answer["content"]:
+        if block["type"] in shown:
+            shown[block["type"]] += block[block["type"]]
+    said = {"text": ("content", "refusal"), "thinking": ("reasoning_content",)}
+    for kind, names in said.items():
+        assert sorted(shown[kind]) == sorted("".join(t for k, t in words if k in names))
+    inputs = {b["id"]: b["input"] for b in answer["content"] if b["type"] == "tool_use"}
+    assert inputs == {f"call_{place}": {"x": place} for place in opened}
+    assert answer["usage"]["output_tokens"] == usage["completion_tokens"]
+    assert answer["usage"]["input_tokens"] == usage["prompt_tokens"]
 
 
 def test_the_prelude_holds_no_content():

@@ -4,6 +4,8 @@ from unittest.mock import patch
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openai.types import Completion
 
 from app.dialects.completions import replies
@@ -108,3 +110,16 @@ def test_an_answer_is_bounded():
     """What is folded is kept."""
     with patch.object(replies, "ANSWER_BYTES_MAX", 3), pytest.raises(UpstreamProtocolError):
         whole(ONE, TWO)
+
+
+@given(st.lists(st.sampled_from([CREATED, ONE, TWO, THOUGHT, REFUSAL, DONE, CUT, FAILED])
+                | st.binary(max_size=20), max_size=12))  # fmt: skip
+def test_no_sequence_of_events_makes_it_raise(datas):
+    """Text and reason are those of the whole answer, up to the first event that ends it."""
+    chunks = streamed(*datas)
+    ends = [each for each in datas if each in (DONE, CUT, FAILED)]
+    if not ends or ends[0] == FAILED:
+        assert "error" in chunks[-1]
+        return
+    assert chunks[-1] == "[DONE]"
+    assert text_of(chunks[:-1]) == whole(*datas)["choices"][0]["text"]

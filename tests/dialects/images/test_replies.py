@@ -5,7 +5,6 @@ Each folder of `tests/golden/images` with an `upstream.sse` holds what callers g
 """
 
 import json
-import os
 from pathlib import Path
 
 import msgspec
@@ -28,17 +27,11 @@ from app.dialects.images.replies import (
 from app.dialects.responses.errors import error_body
 from app.errors import GatewayError
 from app.wire.sse import SseDecoder
+from tests.dialects.goldens import agrees
 
 FOLDER = Path(__file__).parents[2] / "golden" / "images"
 CASES = sorted(path.parent.name for path in FOLDER.glob("*/upstream.sse"))
 AT = 1784900000
-
-
-def agrees(path: Path, data: bytes) -> None:
-    """Compare with the file, or write it anew if that is asked for."""
-    if os.environ.get("GOLDEN_UPDATE"):
-        path.write_bytes(data)
-    assert path.read_bytes() == data
 
 
 def events_of(case: str) -> list[bytes]:

@@ -6,7 +6,6 @@ A case without `upstream.sse` is refused, and `error.json` is what its caller is
 `GOLDEN_UPDATE=1` writes these anew; read the difference before you keep it.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -19,6 +18,7 @@ from app.dialects.messages.replies import MessagesFold, MessagesStream
 from app.dialects.messages.requests import decode, to_responses
 from app.dialects.messages.violations import dotted
 from app.errors import GatewayError, InvalidRequest
+from tests.dialects.goldens import agrees, events_of, pretty
 
 FOLDER = Path(__file__).parents[2] / "golden" / "messages"
 ALL = sorted(path.name for path in FOLDER.iterdir())
@@ -30,28 +30,10 @@ ID = "msg_golden"
 EVENT = TypeAdapter(RawMessageStreamEvent)
 
 
-def agrees(path, data):
-    """Compare `data` with the file, or write the file anew if that is asked for."""
-    if os.environ.get("GOLDEN_UPDATE"):
-        path.write_bytes(data)
-    assert path.read_bytes() == data
-
-
-def pretty(data):
-    """Return JSON as people read it."""
-    return msgspec.json.format(data, indent=2) + b"\n"
-
-
 def call_of(case):
     """Return the call that the case's request asks for."""
     request = decode((FOLDER / case / "request.json").read_bytes())
     return to_responses(request, upstream_model=UPSTREAM_MODEL, efforts=EFFORTS)
-
-
-def events_of(case):
-    """Return the data of the upstream's events."""
-    lines = (FOLDER / case / "upstream.sse").read_bytes().split(b"\n")
-    return [line.removeprefix(b"data: ") for line in lines if line.startswith(b"data: ")]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -74,7 +56,7 @@ def test_what_can_not_be_asked_is_refused_as_written(case):
 def test_the_streamed_reply_is_as_written(case):
     """`reply.sse` is what a caller that streams is sent."""
     reply = MessagesStream(call=call_of(case), id=ID)
-    data = b"".join(reply.feed(event) for event in events_of(case)) + reply.finish()
+    data = b"".join(reply.feed(event) for event in events_of(FOLDER / case)) + reply.finish()
     agrees(FOLDER / case / "reply.sse", data)
 
 
@@ -82,7 +64,7 @@ def test_the_streamed_reply_is_as_written(case):
 def test_the_whole_reply_is_as_written(case):
     """`reply.json` is what any other caller is sent."""
     reply = MessagesFold(call=call_of(case), id=ID)
-    for event in events_of(case):
+    for event in events_of(FOLDER / case):
         reply.feed(event)
     try:
         data = reply.to_message()
