@@ -16,16 +16,8 @@ import msgspec
 from msgspec import Raw
 
 from app.dialects.chat.calls import Calls
-from app.dialects.chat.events import (
-    ABSENT,
-    Event,
-    IncompleteDetails,
-    Item,
-    ItemEvent,
-    Response,
-    ResponseEvent,
-    read,
-)
+from app.dialects.chat.ends import Why, end_of
+from app.dialects.chat.events import ABSENT, Event, Item, ItemEvent, Response, read
 from app.dialects.chat.failures import failure_of_error_event, failure_of_response
 from app.dialects.chat.requests import ChatCall
 from app.dialects.chat.texts import Kind, Texts
@@ -33,7 +25,7 @@ from app.errors import GatewayError
 
 _ROLE: Final = b'{"role":"assistant","content":""}'
 _CALL_TYPES: Final = ("function_call", "custom_tool_call")
-_FAILED: Final = ("failed", "cancelled")
+_REASONS: Final = {Why.LENGTH: "length", Why.FILTER: "content_filter"}
 _NO_ITEMS: Final[list[Raw]] = []
 
 
@@ -97,23 +89,16 @@ class Deltas:
 
     def response_ended(self, event: Event, data: bytes) -> Iterator[bytes]:
         """End the reply as the response's last event says."""
-        ended = read(data, ResponseEvent)
-        response = ended.response if ended else Response()
-        status = read(response.status, str)
-        if event.type == "response.failed" or status in _FAILED:
+        end = end_of(event, data)
+        if end.why is Why.FAILED:
             self.fail(failure_of_response(data))
             return
-        yield from self._left_over(response)
+        yield from self._left_over(end.response)
         yield from self._calls.rest()
         self.texts.open_text = None
-        self.usage = response.usage
-        self.service_tier = read(response.service_tier, str)
-        if event.type == "response.incomplete" or status == "incomplete":
-            details = read(response.incomplete_details, IncompleteDetails)
-            filtered = details is not None and details.reason == "content_filter"
-            self.finish_reason = "content_filter" if filtered else "length"
-        else:
-            self.finish_reason = self._calls.finish_reason
+        self.usage = end.response.usage
+        self.service_tier = read(end.response.service_tier, str)
+        self.finish_reason = _REASONS.get(end.why, self._calls.finish_reason)
 
     def error(self, _event: Event, data: bytes) -> Iterator[bytes]:
         """End the reply: the upstream broke it off."""

@@ -14,13 +14,8 @@ from typing import Final, TypeAlias
 
 from msgspec import Raw
 
-from app.dialects.chat.events import (
-    Event,
-    IncompleteDetails,
-    Response,
-    ResponseEvent,
-    read,
-)
+from app.dialects.chat.ends import Why, end_of
+from app.dialects.chat.events import Event, Response, read
 from app.dialects.chat.failures import failure_of_error_event, failure_of_response
 from app.dialects.messages import frames, texts, thoughts
 from app.dialects.messages.blocks import Blocks
@@ -35,7 +30,7 @@ from app.dialects.messages.thoughts import Thoughts
 from app.dialects.messages.usage import usage_of
 from app.errors import GatewayError
 
-_FAILED: Final = ("failed", "cancelled")
+_REASONS: Final = {Why.LENGTH: "max_tokens", Why.FILTER: "refusal"}
 _NO_ITEMS: Final[list[Raw]] = []
 
 
@@ -118,18 +113,15 @@ class Answer:
 
     def response_ended(self, event: Event, data: bytes) -> Iterator[bytes]:
         """End the reply as the response's last event says."""
-        ended = read(data, ResponseEvent)
-        response = ended.response if ended else Response()
-        status = read(response.status, str)
-        if event.type == "response.failed" or status in _FAILED:
+        end = end_of(event, data)
+        if end.why is Why.FAILED:
             self.fail(failure_of_response(data))
             return
         if self._stops is None or self._stops.hit is None:
-            yield from self._left_over(response)
+            yield from self._left_over(end.response)
         yield from self._blocks.close()
-        cut = event.type == "response.incomplete" or status == "incomplete"
-        self.stop_reason, hit = self._end(response, cut=cut)
-        usage = usage_of(response.usage, searches=self._searches.count)
+        self.stop_reason, hit = self._end(end.why)
+        usage = usage_of(end.response.usage, searches=self._searches.count)
         yield frames.message_delta(self.stop_reason, hit, usage)
         yield frames.MESSAGE_STOP
 
@@ -144,14 +136,12 @@ class Answer:
         self.failure = self.failure or failure
         return self.failure
 
-    def _end(self, response: Response, *, cut: bool) -> tuple[str, str | None]:
+    def _end(self, why: Why) -> tuple[str, str | None]:
         """Return why the answer is over, and the stop sequence that was met, if one was."""
         if self._stops and self._stops.hit is not None:
             return "stop_sequence", self._stops.hit
-        if cut:
-            details = read(response.incomplete_details, IncompleteDetails)
-            filtered = details is not None and details.reason == "content_filter"
-            return ("refusal" if filtered else "max_tokens"), None
+        if why in _REASONS:
+            return _REASONS[why], None
         if self._calls.any:
             return "tool_use", None
         return ("refusal" if self.texts.refused else "end_turn"), None
