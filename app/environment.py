@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 FILE_BYTES_MAX = 1 << 20
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -215,6 +216,15 @@ def host_port(text: str) -> tuple[str, int]:
     if not parts.hostname or not parts.port or parts.path or parts.username:
         raise ValueError(text)
     return parts.hostname, parts.port
+
+
+def host_name(text: str) -> str:
+    """Read a name of a host, or `*.` and a domain."""
+    name = text.lower().rstrip(".")
+    labels = name.removeprefix("*.").split(".")
+    if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(text)
+    return name
 
 
 def url(*schemes: str, query: bool = False) -> Callable[[str], str]:

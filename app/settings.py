@@ -24,6 +24,7 @@ from app.environment import (
     address,
     boolean,
     existing_file,
+    host_name,
     host_port,
     listed,
     mebibytes,
@@ -107,6 +108,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Proxy for all upstream traffic; none, and with one there is never a direct connection."""
     ca_file: Path | None = None
     """A private CA to trust besides the public ones; none is right for the public upstream."""
+    private_names: tuple[str, ...] = ()
+    """Names of upstreams (or `*.` and a domain) that may lead into private networks, though they
+    look like names of the internet; none, since whoever owns a name can let it lead anywhere."""
     trusted_proxies: tuple[Network, ...] = ()
     """Networks whose `X-Forwarded-For` is believed; none, since anybody can send that header."""
     tls_cert: Path | None = None
@@ -269,6 +273,10 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "UPSTREAM_PROXY_URL", "proxy_url", url("http", "https", "socks5"),
         "an http://, https:// or socks5:// URL", secret=True,
+    ),
+    Variable(
+        "UPSTREAM_PRIVATE_NAMES", "private_names", listed(host_name),
+        "names such as llm.example.com or *.corp.example.com, separated by commas",
     ),
     Variable("SSL_CERT_FILE", "ca_file", existing_file, _A_FILE),
     Variable(

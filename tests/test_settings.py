@@ -42,6 +42,7 @@ def test_variables_are_read_and_typed(tmp_path: Path) -> None:
             "DATABASE_PATH": str(tmp_path / "x" / "own.db"),
             "CODEX_SECRET_KEY": f"{KEY},{KEY}2",
             "TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+            "UPSTREAM_PRIVATE_NAMES": "LLM.example.com, *.corp.example.com",
             "CODEX_ADMIN_BIND": "127.0.0.1:8081",
             "CODEX_MAX_REQUEST_BODY_SIZE_MB": "2",
             "UPSTREAM_BASE_URL": "http://127.0.0.1:1/backend-api/",
@@ -52,6 +53,7 @@ def test_variables_are_read_and_typed(tmp_path: Path) -> None:
     assert settings.key_file == tmp_path / "x" / "secret.key"
     assert settings.secret_keys == (KEY, f"{KEY}2")
     assert [str(each) for each in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+    assert settings.private_names == ("llm.example.com", "*.corp.example.com")
     assert settings.admin_bind == ("127.0.0.1", 8081)
     assert settings.body_bytes_max == 2 << 20
     assert settings.upstream_base_url == "http://127.0.0.1:1/backend-api"

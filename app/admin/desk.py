@@ -55,6 +55,8 @@ class Hands(Struct, frozen=True):
     """Ask the account's upstream for something that costs nothing."""
     reset: Callable[[AccountId], None]
     """Forget every rest of an account."""
+    revive: Callable[[AccountId], Awaitable[object]]
+    """Have a credential that is known as dead tried again."""
 
 
 class Imported(Struct, frozen=True):
@@ -221,9 +223,11 @@ class AccountDesk:
         """Ask an account's upstream whether it lets it in; costs no quota. Or NoSuchAccount."""
         return await self._hands.probe(self._known(account_id).account)
 
-    def reset(self, account_id: AccountId) -> None:
-        """Forget every rest of an account; raises NoSuchAccount."""
-        self._known(account_id)
+    async def reset(self, account_id: AccountId) -> None:
+        """Forget every rest of an account, and that its credential died; or NoSuchAccount."""
+        if self._known(account_id).dead:
+            await self._hands.revive(account_id)
+            await self._hands.reload()
         self._hands.reset(account_id)
 
     async def bulk(
@@ -253,15 +257,17 @@ class AccountDesk:
             case Action.DELETE:
                 return sum([not await self._rows.delete(each) for each in part])
             case Action.RESET:
-                for each in part:
-                    self._hands.reset(each)
-                return 0
+                return sum([not await self._quietly(self._revived, each) for each in part])
             case Action.TEST:
                 tried = await asyncio.gather(*(self._quietly(self.test, each) for each in part))
                 return sum(not good for good in tried)
             case Action.REFRESH:
                 # One after the other: bursts get accounts revoked.
                 return sum([not await self._quietly(self.refresh, each) for each in part])
+
+    async def _revived(self, account_id: AccountId) -> Tried:
+        await self.reset(account_id)
+        return Tried(ok=True, detail="reset")
 
     async def _quietly(
         self, act: Callable[[AccountId], Awaitable[Tried]], account_id: AccountId

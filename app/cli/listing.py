@@ -72,6 +72,8 @@ def state(found: StoredAccount, *, now: float) -> str:
         return "damaged: its secrets do not open"
     if not account.enabled:
         return "disabled"
+    if account.credential.refused is not None:
+        return f"its key is refused ({account.credential.refused})"
     if found.dead:
         return f"log in again ({found.refused_code})"
     return _credential_state(account.credential, now=now)

@@ -54,6 +54,7 @@ class Administration:
                 renew=self._renew,
                 probe=self._probe,
                 reset=opened.reset,
+                revive=lambda account_id: store.credentials.revive(account_id, at=clock.now()),
             ),
             clock=clock,
         )

@@ -138,7 +138,11 @@ class Gateway:
         traces = [self.traces] if self.traces else []
         # The books first: what they note must be there before anybody sees it.
         self.observer = Observers(
-            self.books.accountant, self.metrics, *traces, renew=self._renew_soon, ended=self._rated
+            self.books.accountant,
+            self.metrics,
+            *traces,
+            unauthorized=self.refusals.unauthorized,
+            ended=self._rated,
         )
         return Relay(
             pool=self.pool,
@@ -174,6 +178,7 @@ class Gateway:
             shared=self.sharing.others,
             news=RenewalNews(renewed=self._renewed, failed=self._not_renewed),
         )
+        self.refusals = parts.refusals(self.renewer, self.store, self.catch_up, clock=self.clock)
         self.manifests = parts.manifests(
             settings,
             News(choose=self._witness, learnt=self._learn),
@@ -207,9 +212,6 @@ class Gateway:
 
     async def _renew_now(self, account_id: AccountId, generation: int) -> Account | None:
         return await self.renewer.renew_now(account_id, generation=generation)
-
-    def _renew_soon(self, account_id: AccountId, generation: int) -> None:
-        self.renewer.urge(account_id, generation=generation)
 
     def _follow_the_clock(self) -> None:
         """Let the clock follow the wall clock; after a step, rests may have ended."""

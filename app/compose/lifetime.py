@@ -66,6 +66,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
             group.create_task(supervised(work, opened.rng))
             for work in (
                 opened.renewer.run,
+                opened.refusals.run,
                 opened.manifests.run,
                 opened.listings.run,
                 opened.probes.run,

@@ -1,12 +1,12 @@
 """Tells all who want to know what happens on the path of a call, one after the other.
 
-A refused credential is told to the renewer as well: the call itself may have been on its last
-attempt, or its caller may have left, and nobody else would ask for a new one.
+A refused credential is told of besides: the call itself may have been on its last attempt, or its
+caller may have left, and nobody else would see to it.
 """
 
 from collections.abc import Callable
 
-from app.domain.account import Account, AccountId
+from app.domain.account import Account
 from app.domain.call import Call, Dialect
 from app.domain.outcome import Outcome, Unauthorized
 from app.domain.usage import Heard
@@ -18,8 +18,8 @@ from app.telemetry.traces import Traces
 class Observers:
     """Satisfies `app.ports.Observer`; the first is told first.
 
-    `ended` is told how each attempt went; `renew` is given an account whose credential of a
-    generation was refused. Neither may wait.
+    `ended` is told how each attempt went; `unauthorized` is given an account, as it was then, whose
+    credential was refused. Neither may wait.
     """
 
     def __init__(
@@ -27,14 +27,14 @@ class Observers:
         first: Observer,
         second: Observer,
         *others: Observer,
-        renew: Callable[[AccountId, int], None],
+        unauthorized: Callable[[Account, Unauthorized], None],
         ended: Callable[[Account, Outcome], None] = lambda _account, _outcome: None,
     ) -> None:
         self._ended = ended
         self._first = first
         self._second = second
         self._others = others
-        self._renew = renew
+        self._unauthorized = unauthorized
 
     def leased(self, call: Call, reason: str, waited_s: float) -> None:
         """A lease was found."""
@@ -64,8 +64,8 @@ class Observers:
         for other in self._others:
             other.attempt(call, account, outcome, heard)
         self._ended(account, outcome)
-        if isinstance(outcome, Unauthorized) and not outcome.dead:
-            self._renew(account.id, account.credential.generation)
+        if isinstance(outcome, Unauthorized):
+            self._unauthorized(account, outcome)
 
 
 class Watchers:

@@ -1,7 +1,7 @@
 """Makes the services of a gateway, each from the two or three values that it needs."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from random import Random
 from typing import Final
 
@@ -13,6 +13,7 @@ from app.accounts.listings import Listings
 from app.accounts.manifests import Manifests, News
 from app.accounts.probing import Accounts as ProbedAccounts
 from app.accounts.probing import UsageProbes
+from app.accounts.refusals import Refusals
 from app.domain.account import Account, AccountKind, Secret
 from app.limits import Limits
 from app.pool.affinity import AffinityTable
@@ -23,6 +24,7 @@ from app.relay.admission import Admission
 from app.relay.relay import RelaySettings
 from app.settings import Settings
 from app.store.store import Store
+from app.upstream.addresses import Addresses
 from app.upstream.auth_server import OAuthServer, Route, trust_store
 from app.upstream.codex import CodexUpstream
 from app.upstream.codex_http import CodexHttp
@@ -81,6 +83,11 @@ def route(settings: Settings) -> Route:
     )
 
 
+def addresses(settings: Settings) -> Addresses:
+    """Return what tells where the names of operators' upstreams lead."""
+    return Addresses(private=settings.private_names, proxied=bool(settings.proxy_url))
+
+
 def auth_server(settings: Settings, way: Route, clock: Clock) -> OAuthServer:
     """Return the authorization server."""
     return OAuthServer(
@@ -137,6 +144,15 @@ def probes(
     return UsageProbes(server=server, accounts=accounts, clock=clock, sleep=asyncio.sleep, rng=rng)
 
 
+def refusals(
+    renewer: CredentialRenewer, store: Store, stored: Callable[[], Awaitable[None]], *, clock: Clock
+) -> Refusals:
+    """Return the service that sees to credentials which were refused."""
+    return Refusals(
+        renewer=renewer, rows=store.credentials, stored=stored, clock=clock, sleep=asyncio.sleep
+    )
+
+
 def listings(
     settings: Settings,
     *,
@@ -147,7 +163,9 @@ def listings(
 ) -> Listings:
     """Return the service that learns which models accounts with keys have."""
     source = ModelListing(
-        user_agent=settings.user_agent, route=structs.replace(way, timeout_s=LISTING_TIMEOUT_S)
+        user_agent=settings.user_agent,
+        route=structs.replace(way, timeout_s=LISTING_TIMEOUT_S),
+        addresses=addresses(settings),
     )
     return Listings(
         source=source, accounts=accounts, learnt=learnt, clock=clock, sleep=asyncio.sleep
@@ -197,7 +215,9 @@ def upstream(
     settings: Settings, client: HttpClient, *, codex: Upstream, now: Callable[[], float]
 ) -> Router:
     """Return the ways to the upstreams, one for each kind of account."""
-    keyed = KeyedHttp(client=client, user_agent=settings.user_agent, now=now)
+    keyed = KeyedHttp(
+        client=client, addresses=addresses(settings), user_agent=settings.user_agent, now=now
+    )
     return Router(
         {AccountKind.CODEX: codex, AccountKind.OPENAI: keyed, AccountKind.COMPATIBLE: keyed}
     )
@@ -207,7 +227,9 @@ def pipes(settings: Settings) -> KeyedPipes:
     """Return what opens realtime connections."""
     way = route(settings)
     dialler = Dialler(proxy_url=way.proxy_url, tls=way.tls)
-    return KeyedPipes(dial=dialler.dial, user_agent=settings.user_agent)
+    return KeyedPipes(
+        dial=dialler.dial, addresses=addresses(settings), user_agent=settings.user_agent
+    )
 
 
 def relay_settings(limits: Limits) -> RelaySettings:

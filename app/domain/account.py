@@ -61,6 +61,9 @@ class Credential(Struct, frozen=True):
     generation: int = 0
     expires_at: float | None = None
     renewable: bool = False
+    refused: str | None = None
+    """Why it opens nothing any more, None while it may. Said of API keys only: after the death of
+    a refresh token the access token serves to its end."""
 
 
 class Account(Struct, frozen=True):

@@ -2,13 +2,17 @@
 
 Callers never name an upstream; operators do, and their own servers often stand in a private
 network. So private addresses are allowed, and plain HTTP is there and nowhere else: a key never
-crosses the internet in the clear. That also takes the sting out of a name that its owner lets
-resolve to a private address later: whoever answers there has no certificate for it. What no
-upstream can ever be is refused, however it is spelled: the metadata services of clouds, link-local,
-multicast and reserved addresses, and IPv4 addresses wrapped in IPv6 ones.
+crosses the internet in the clear. What no upstream can ever be is refused, however it is spelled:
+the metadata services of clouds, link-local, multicast and reserved addresses, and IPv4 addresses
+wrapped in IPv6 ones.
+
+A URL is judged when it comes in (`base_url`), and what its name leads to whenever a connection is
+made (`flaw_of`): the name's owner may let it lead elsewhere later. A name of the internet leads
+into no private network, unless the operator says that it may.
 """
 
 import re
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,6 +20,7 @@ from urllib.parse import urlsplit
 from app.errors import InvalidRequest
 
 URL_CHARS_MAX: Final = 2_048
+_IN_THE_CLEAR: Final = "plain http is for private networks only: use https"
 
 _NUMERIC: Final = re.compile(
     r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*\.?", re.IGNORECASE
@@ -62,19 +67,60 @@ def base_url(text: str, *, param: str = "base_url") -> str:
     return url.rstrip("/")
 
 
-def _flaw(host: str, *, secure: bool) -> str | None:
+def is_address(host: str) -> bool:
+    """Tell whether a URL's host is an address and no name."""
     try:
-        address = ip_address(host)
+        ip_address(host)
     except ValueError:
-        return _flaw_of_name(host, secure=secure)
+        return False
+    return True
+
+
+def flaw_of(address: str, host: str, *, secure: bool, private: Iterable[str] = ()) -> str | None:
+    """Return why an upstream with this name may not be at this address, None if it may.
+
+    `private` are names, or `*` and the end of names, that may lead into private networks.
+    """
+    found = _unwrapped(address.partition("%")[0])
+    name = host.rstrip(".").lower()
+    if _closed(found):
+        return "the upstream's name leads to an address that no upstream can have"
+    if not _private(found):
+        return None if secure else f"the upstream's name leads out: {_IN_THE_CLEAR}"
+    if _is_private_name(name) or any(_fits(name, pattern.lower()) for pattern in private):
+        return None
+    return "the upstream's name leads into a private network, see UPSTREAM_PRIVATE_NAMES"
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return name.endswith(pattern[1:]) if pattern.startswith("*") else name == pattern
+
+
+def _is_private_name(name: str) -> bool:
+    return "." not in name or name.endswith(_PRIVATE_NAMES)
+
+
+def _unwrapped(text: str) -> IPv4Address | IPv6Address:
+    address = ip_address(text)
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if _closed(address):
-        return f"{host} is no address that an upstream can have"
-    private = address.is_loopback or any(
+        return address.ipv4_mapped
+    return address
+
+
+def _private(address: IPv4Address | IPv6Address) -> bool:
+    return address.is_loopback or any(
         address.version == network.version and address in network for network in _PRIVATE
     )
-    return None if secure or private else "plain http is for private networks only: use https"
+
+
+def _flaw(host: str, *, secure: bool) -> str | None:
+    try:
+        address = _unwrapped(host)
+    except ValueError:
+        return _flaw_of_name(host, secure=secure)
+    if _closed(address):
+        return f"{host} is no address that an upstream can have"
+    return None if secure or _private(address) else _IN_THE_CLEAR
 
 
 def _flaw_of_name(host: str, *, secure: bool) -> str | None:
@@ -82,8 +128,7 @@ def _flaw_of_name(host: str, *, secure: bool) -> str | None:
         return f"{host} is an address that is not spelled as one"
     if host in _METADATA_NAMES:
         return f"{host} is no upstream"
-    private = "." not in host or host.endswith(_PRIVATE_NAMES)
-    return None if secure or private else "plain http is for private networks only: use https"
+    return None if secure or _is_private_name(host) else _IN_THE_CLEAR
 
 
 def _closed(address: IPv4Address | IPv6Address) -> bool:

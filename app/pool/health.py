@@ -21,6 +21,7 @@ Rule 6: what says nothing about the account changes nothing: its probing goes on
 from random import Random
 from typing import Final, assert_never
 
+from app.domain.account import Credential
 from app.domain.outcome import (
     Abandoned,
     Broken,
@@ -135,6 +136,17 @@ def renewed(state: AccountState, *, now: float) -> None:
     state.reason = ""
     if state.turn == state.rested_turn:
         concurrency.restarted(state)
+
+
+def heard(state: AccountState, told: Credential, *, before: Credential, now: float) -> None:
+    """Follow what the store says of the credential, which was `before`."""
+    if told.generation > before.generation or (before.refused and not told.refused):
+        renewed(state, now=now)
+    if told.refused is not None:
+        expired(state, told.refused, dead=True)
+    ended = told.expires_at is not None and told.expires_at <= now
+    if ended and state.health in (Health.READY, Health.PROBING):
+        expired(state, "access token expired", dead=False)
 
 
 def expired(state: AccountState, reason: str, *, dead: bool) -> None:

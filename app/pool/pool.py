@@ -9,7 +9,6 @@ who finds nobody is told when to come back.
 
 from collections.abc import Iterable, Mapping
 from random import Random
-from typing import Final
 
 from msgspec.structs import replace
 
@@ -28,11 +27,9 @@ from app.pool.policy import Policy
 from app.pool.runway import Runways
 from app.pool.shelf import Place, Stance
 from app.pool.shelves import Demand, Shelves, Wanted, wanted_by
-from app.pool.state import AccountState, Health
+from app.pool.state import AccountState
 
 __all__ = ["AccountPool", "Lease", "NotBefore"]
-
-_SERVING: Final = (Health.READY, Health.PROBING)
 
 
 class AccountPool:
@@ -374,11 +371,7 @@ class AccountPool:
         state.ordinal = ordinal
         if account.concurrency_max != known.concurrency_max:
             concurrency.bounded(state)
-        if account.credential.generation > known.credential.generation:
-            health.renewed(state, now=now)
-        expires_at = account.credential.expires_at
-        if expires_at is not None and expires_at <= now and state.health in _SERVING:
-            health.expired(state, "access token expired", dead=False)
+        health.heard(state, account.credential, before=known.credential, now=now)
         self._set_pause(place, self.policy, now)
         self._shelves.put(place, now=now)
 

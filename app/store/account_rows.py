@@ -106,6 +106,7 @@ def stored(row: Row[Any], keyring: Keyring) -> StoredAccount:
         generation=row.generation,
         expires_at=row.expires_at,
         renewable=row.refresh_token is not None and not row.dead and not damaged,
+        refused=_refusal(row),
     )
     return StoredAccount(
         account=_account(row, credential, proxy_url, damaged=damaged),
@@ -117,6 +118,13 @@ def stored(row: Row[Any], keyring: Keyring) -> StoredAccount:
         damaged=damaged,
         version=row.version,
     )
+
+
+def _refusal(row: Row[Any]) -> str | None:
+    """Return why a key opens nothing any more, None if it may or if it is no key."""
+    if not row.dead or row.kind == AccountKind.CODEX:
+        return None
+    return row.refused_code or "refused"
 
 
 def _account(

@@ -32,13 +32,14 @@ from pyreqwest.response import Response
 
 from app.domain.account import Secret
 from app.ports import UpstreamFailure
+from app.upstream.addresses import Pin
 
 CONNECT_TIMEOUT_S: Final = 10.0
 IDLE_CONNECTION_S: Final = 30.0
 IDLE_CONNECTIONS_MAX: Final = 512
 CLIENTS_MAX: Final = 256
-"""Distinct proxies in use at once; to make room the one that was made first is let go of, which
-ends with the last of its replies."""
+"""Distinct proxies and pinned addresses in use at once; to make room the one that was made first
+is let go of, which ends with the last of its replies."""
 READ_AHEAD_BYTES: Final = 0
 """The library can read ahead, but then it hands out nothing, not even the head, until it has read
 that much more: an event would wait for the next one, a caller who leaves would not be heeded."""
@@ -104,7 +105,7 @@ class HttpClient:
     def __init__(self, *, proxy_url: Secret | None, ca_file: Path | None) -> None:
         self._proxy_url = proxy_url
         self._ca_pem = ca_file.read_bytes() if ca_file else None
-        self._clients: dict[str, Client] = {}
+        self._clients: dict[tuple[str, Pin | None], Client] = {}
         self._silence_s = SILENCE_S
         self._late: set[asyncio.Task[None]] = set()
 
@@ -133,9 +134,18 @@ class HttpClient:
             self._clients.clear()
 
     async def post(
-        self, url: str, *, headers: Headers, body: bytes, proxy_url: Secret | None
+        self,
+        url: str,
+        *,
+        headers: Headers,
+        body: bytes,
+        proxy_url: Secret | None,
+        pin: Pin | None = None,
     ) -> HttpReply:
         """Send a POST and return its reply as soon as the head is there.
+
+        With a `pin` the connection goes to that address, without a look-up of its own, unless it
+        goes to a proxy.
 
         Raises:
             UpstreamFailure: No reply began; `sent` tells whether it may have been received.
@@ -144,7 +154,7 @@ class HttpClient:
             raise UpstreamFailure("too many late requests", sent=False, route=True)
         try:
             request = (
-                self._client(proxy_url or self._proxy_url)
+                self._client(proxy_url or self._proxy_url, pin)
                 .post(url)
                 .headers(headers)
                 .body_bytes(body)
@@ -175,16 +185,16 @@ class HttpClient:
         self._late.add(task)
         task.add_done_callback(self._late.discard)
 
-    def _client(self, proxy_url: Secret | None) -> Client:
-        key = proxy_url.reveal() if proxy_url else ""
+    def _client(self, proxy_url: Secret | None, pin: Pin | None) -> Client:
+        key = (proxy_url.reveal() if proxy_url else "", None if proxy_url else pin)
         client = self._clients.get(key)
         if client is None:
             if len(self._clients) >= CLIENTS_MAX:
                 del self._clients[next(iter(self._clients))]
-            client = self._clients[key] = self._build(key)
+            client = self._clients[key] = self._build(*key)
         return client
 
-    def _build(self, proxy_url: str) -> Client:
+    def _build(self, proxy_url: str, pin: Pin | None) -> Client:
         # The library's switches take their value by position only.
         off, on = False, True
         builder = (
@@ -215,6 +225,8 @@ class HttpClient:
             if not proxy_url.lower().startswith(PROXY_SCHEMES):
                 raise ValueError(PROXY_SCHEMES)
             builder = builder.proxy(ProxyBuilder.all(proxy_url))
+        if pin is not None:
+            builder = builder.resolve(pin.host, pin.address, pin.port)
         return builder.build()
 
 

@@ -18,6 +18,7 @@ from app.domain.account import Account, AccountKind
 from app.domain.call import Call, Dialect
 from app.domain.operation import Operation
 from app.ports import UpstreamFailure, UpstreamReply
+from app.upstream.addresses import Addresses
 from app.upstream.http import HttpClient
 from app.upstream.retelling import RetoldReply
 
@@ -39,8 +40,16 @@ Headers = list[tuple[str, str]]
 class KeyedHttp:
     """Sends calls with an account's key; see `app.ports.Upstream`."""
 
-    def __init__(self, *, client: HttpClient, user_agent: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        client: HttpClient,
+        addresses: Addresses,
+        user_agent: str,
+        now: Callable[[], float],
+    ) -> None:
         self._client = client
+        self._addresses = addresses
         self._user_agent = user_agent
         self._now = now
 
@@ -72,13 +81,20 @@ class KeyedHttp:
             if account.kind is not AccountKind.OPENAI:
                 raise UpstreamFailure("the account has no base URL", sent=False)
             base_url = PLATFORM_URL
-        return await self._client.post(
-            base_url + path,
-            headers=[*key_headers(account, user_agent=self._user_agent), ("accept", accept),
-                     ("content-type", "application/json")],
-            body=body,
-            proxy_url=account.proxy_url,
-        )  # fmt: skip
+        pin = await self._addresses.pin(account)
+        try:
+            return await self._client.post(
+                base_url + path,
+                headers=[*key_headers(account, user_agent=self._user_agent), ("accept", accept),
+                         ("content-type", "application/json")],
+                body=body,
+                proxy_url=account.proxy_url,
+                pin=pin,
+            )  # fmt: skip
+        except UpstreamFailure as failure:
+            if pin is not None and failure.route:
+                self._addresses.failed(account, pin)
+            raise
 
 
 def speaks_chat(account: Account, call: Call) -> bool:

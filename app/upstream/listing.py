@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from app.domain.account import Account, AccountKind
 from app.domain.enrolment import MODEL_CHARS_MAX, MODELS_MAX
-from app.ports import ModelsUnavailable
+from app.ports import ModelsUnavailable, UpstreamFailure
+from app.upstream.addresses import Addresses, pinned
 from app.upstream.asking import client_for
 from app.upstream.auth_server import Route
 from app.upstream.keyed import PLATFORM_URL, key_headers
@@ -36,9 +37,10 @@ _LISTING: Final = msgspec.json.Decoder(_Listing)
 class ModelListing:
     """Asks upstreams that are opened by a key; see `app.ports.ModelSource`. Needs no closing."""
 
-    def __init__(self, *, user_agent: str, route: Route) -> None:
+    def __init__(self, *, user_agent: str, route: Route, addresses: Addresses) -> None:
         """Take the gateway's own name; of `route`, its timeout bounds each question."""
         self._user_agent = user_agent
+        self._addresses = addresses
         self._route = route
 
     async def models(self, account: Account) -> tuple[str, ...]:
@@ -54,17 +56,24 @@ class ModelListing:
                    ("accept", "application/json"), ("accept-encoding", "identity")]  # fmt: skip
         timeout_s = self._route.timeout_s
         try:
-            async with (
-                asyncio.timeout(timeout_s),
-                client_for(account, self._route) as client,
-                client.stream("GET", f"{base_url}/models", headers=headers) as reply,
-            ):
-                return _names(await _body(reply))
+            async with asyncio.timeout(timeout_s):
+                url, host, extensions = pinned(
+                    f"{base_url}/models", await self._addresses.pin(account)
+                )
+                async with (
+                    client_for(account, self._route) as client,
+                    client.stream(
+                        "GET", url, headers=[*headers, *host], extensions=extensions
+                    ) as reply,
+                ):
+                    return _names(await _body(reply))
         # The chain is cut: the library's exceptions hold the request, and so the key.
         except TimeoutError:
             raise ModelsUnavailable(f"no answer within {timeout_s:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise ModelsUnavailable(f"no answer: {type(error).__name__}") from None
+        except UpstreamFailure as failure:
+            raise ModelsUnavailable(str(failure)) from None
 
 
 async def _body(reply: httpx.Response) -> bytes:

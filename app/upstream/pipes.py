@@ -6,6 +6,7 @@ from urllib.parse import quote
 from app.domain.account import Account, AccountKind
 from app.domain.call import Call
 from app.ports import Pipe, PipeRefused, UpstreamFailure
+from app.upstream.addresses import Addresses
 from app.upstream.keyed import PLATFORM_URL, key_headers
 from app.upstream.sockets.connection import Connection, Dial, Rejected, Target, Unreachable
 from app.upstream.sockets.socket import Turn
@@ -16,8 +17,9 @@ PATH: Final = "/realtime?model="
 class KeyedPipes:
     """Satisfies `app.ports.Pipes`."""
 
-    def __init__(self, *, dial: Dial, user_agent: str) -> None:
+    def __init__(self, *, dial: Dial, addresses: Addresses, user_agent: str) -> None:
         self._dial = dial
+        self._addresses = addresses
         self._user_agent = user_agent
 
     async def dial(self, account: Account, call: Call) -> Pipe:
@@ -30,6 +32,7 @@ class KeyedPipes:
             "ws" + base_url.removeprefix("http").rstrip("/") + PATH + model,
             tuple(key_headers(account, user_agent=self._user_agent)),
             account.proxy_url,
+            await self._addresses.pin(account),
         )
         try:
             return _Pipe(await self._dial(target))

@@ -10,7 +10,9 @@ import httpx
 from msgspec import Struct
 
 from app.domain.account import Account, AccountKind, Secret
+from app.ports import UpstreamFailure
 from app.settings import Settings
+from app.upstream.addresses import Addresses, Pin, pinned
 from app.upstream.auth_server import trust_store
 from app.upstream.identity import Identity
 from app.upstream.keyed import PLATFORM_URL, key_headers
@@ -40,14 +42,30 @@ async def ask_account(settings: Settings, account: Account) -> Probe:
         return await _get(
             settings, f"{base_url}/wham/usage", headers=headers, proxy_url=account.proxy_url
         )
-    base_url = (account.base_url or PLATFORM_URL).rstrip("/")
     headers = key_headers(account, user_agent=settings.user_agent)
-    return await _get(settings, f"{base_url}/models", headers=headers, proxy_url=account.proxy_url)
+    names = Addresses(private=settings.private_names, proxied=bool(settings.proxy_url))
+    try:
+        pin = await names.pin(account)
+    except UpstreamFailure as failure:
+        return Probe(None, reason=str(failure))
+    return await _get(
+        settings,
+        f"{account.base_url or PLATFORM_URL}/models",
+        headers=headers,
+        proxy_url=account.proxy_url,
+        pin=pin,
+    )
 
 
 async def _get(
-    settings: Settings, url: str, *, headers: list[tuple[str, str]], proxy_url: Secret | None
+    settings: Settings,
+    url: str,
+    *,
+    headers: list[tuple[str, str]],
+    proxy_url: Secret | None,
+    pin: Pin | None = None,
 ) -> Probe:
+    url, host, extensions = pinned(url, pin)
     proxy = proxy_url.reveal() if proxy_url else settings.proxy_url
     tls = trust_store(str(settings.ca_file) if settings.ca_file else None)
     try:
@@ -56,7 +74,7 @@ async def _get(
                 proxy=proxy, verify=tls, trust_env=False, timeout=_TIMEOUT_S
             ) as client,
             # Only the head is read: the body is nobody's business and may be long.
-            client.stream("GET", url, headers=headers) as reply,
+            client.stream("GET", url, headers=[*headers, *host], extensions=extensions) as reply,
         ):
             return Probe(reply.status_code, server_time=_date(reply.headers.get("date")))
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:

@@ -21,9 +21,14 @@ class Office:
         self.reloads = 0
         self.tried: list[str] = []
         self.resets: list[str] = []
+        self.revived: list[str] = []
         self.changed: list[list[str]] = []
         hands = Hands(
-            reload=self._reload, renew=self._renew, probe=self._probe, reset=self.resets.append
+            reload=self._reload,
+            renew=self._renew,
+            probe=self._probe,
+            reset=self.resets.append,
+            revive=self._revive,
         )
         nothing = cast("Any", None)
         self.desk = AccountDesk(
@@ -43,6 +48,9 @@ class Office:
 
     async def _reload(self) -> None:
         self.reloads += 1
+
+    async def _revive(self, account_id: AccountId) -> None:
+        self.revived.append(account_id)
 
     async def _renew(self, account_id: AccountId, generation: int) -> Any:
         del generation
@@ -93,6 +101,17 @@ async def test_what_fails_of_many_is_counted():
     assert sorted(office.tried) == ["a", "b", "c"]
     told = [each async for each in office.desk.bulk(Action.RESET, ids[:3], AccountChanges())]
     assert (told[-1].failed, office.resets) == (0, ["a", "b", "c"])
+
+
+async def test_a_dead_key_is_tried_again_on_an_operator_s_word():
+    """Its rests are forgotten too; of one that is not dead nothing else has to be."""
+    office = Office("a", "b")
+    office.accounts.put(account("a"), dead=True)
+    for name in ("a", "b"):
+        await office.desk.reset(AccountId(name))
+    assert (office.revived, office.resets, office.reloads) == (["a"], ["a", "b"], 1)
+    with pytest.raises(NoSuchAccount):
+        await office.desk.reset(AccountId("gone"))
 
 
 async def test_a_renewal_tells_how_it_went():

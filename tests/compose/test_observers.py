@@ -19,7 +19,7 @@ def test_all_are_told_the_first_one_first(name, told):
     """All that there is to tell."""
     order = Mock()
     values = tuple(range(told))
-    told_all = Observers(order.first, order.second, order.third, renew=order.renew)
+    told_all = Observers(order.first, order.second, order.third, unauthorized=order.unauthorized)
     getattr(told_all, name)(*values)
     assert order.mock_calls == [
         getattr(call.first, name)(*values),
@@ -29,22 +29,22 @@ def test_all_are_told_the_first_one_first(name, told):
 
 
 @pytest.mark.parametrize(
-    ("outcome", "urged"),
+    ("outcome", "told"),
     [
         (Unauthorized(dead=False, reason="expired"), True),
-        (Unauthorized(dead=True, reason="deactivated"), False),
+        (Unauthorized(dead=True, reason="deactivated"), True),
         (Succeeded(0.1), False),
         (Abandoned(), False),
     ],
 )
-def test_a_refused_credential_is_renewed_whatever_becomes_of_the_call(
-    outcome: Outcome, urged: bool
+def test_a_refused_credential_is_told_of_whatever_becomes_of_the_call(
+    outcome: Outcome, told: bool
 ) -> None:
-    """One that stays refused is not: a new one would be refused as well."""
-    renew = Mock()
-    observers = Observers(Mock(), Mock(), renew=renew)
-    observers.attempt(accounts.call(), accounts.account("a", generation=3), outcome, None)
-    assert renew.mock_calls == ([call("a", 3)] if urged else [])
+    """With the account as it was for the attempt."""
+    unauthorized, used = Mock(), accounts.account("a", generation=3)
+    observers = Observers(Mock(), Mock(), unauthorized=unauthorized)
+    observers.attempt(accounts.call(), used, outcome, None)
+    assert unauthorized.mock_calls == ([call(used, outcome)] if told else [])
 
 
 def test_answers_are_counted_and_traced() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.egress import base_url
+from app.domain.egress import base_url, flaw_of, is_address
 from app.errors import InvalidRequest
 
 GOOD = [
@@ -91,3 +91,44 @@ def test_an_address_where_no_upstream_may_be_is_refused(url):
         base_url(url, param="address")
     assert caught.value.param == "address"
     assert "password" not in caught.value.message or "user" in caught.value.message
+
+
+LEADS = [
+    ("93.184.216.34", "api.example.com", True, True),
+    ("2606:2800:220:1::1", "api.example.com", True, True),
+    ("10.0.0.1", "api.example.com", True, False),
+    ("127.0.0.1", "api.example.com", True, False),
+    ("::1", "api.example.com.", True, False),
+    ("fd12::1", "api.example.com", True, False),
+    ("::ffff:10.0.0.1", "api.example.com", True, False),
+    ("169.254.169.254", "api.example.com", True, False),
+    ("169.254.169.254", "ollama", False, False),
+    ("64:ff9b::a00:1", "api.example.com", True, False),
+    ("fe80::1%eth0", "ollama", False, False),
+    ("10.0.0.1", "ollama", False, True),
+    ("127.0.0.1", "localhost", False, True),
+    ("10.0.0.1", "llm.corp.internal", True, True),
+    ("93.184.216.34", "llm.corp.internal", True, True),
+    ("93.184.216.34", "ollama", False, False),
+    ("10.0.0.1", "LLM.mine.example.org", True, True),
+    ("10.0.0.1", "one.example.net", True, True),
+    ("10.0.0.1", "two.example.net", True, False),
+    ("10.0.0.1", "evil-mine.example.org", True, False),
+    ("169.254.169.254", "one.example.net", True, False),
+]
+
+
+@pytest.mark.parametrize(("address", "host", "secure", "good"), LEADS)
+def test_where_a_name_may_lead(address, host, secure, good):
+    """Names of the internet to the internet, private ones anywhere that their scheme is good for.
+
+    What an operator lets lead into private networks may do that, and no more.
+    """
+    private = ("*.mine.example.org", "one.example.net")
+    assert (flaw_of(address, host, secure=secure, private=private) is None) is good
+
+
+def test_a_name_is_no_address():
+    """However an address is written in a URL's host."""
+    names = {"10.0.0.1": True, "::1": True, "ollama": False, "1.2.3.example": False}
+    assert {name: is_address(name) for name in names} == names

@@ -270,6 +270,18 @@ def test_calls_wait_for_a_credential_that_is_being_renewed():
     assert isinstance(lease(pool), Lease)
 
 
+def test_a_key_that_is_known_as_dead_is_out_until_its_operator_acts():
+    """Whether it was there before or is new, and whether it got a new key or another trial."""
+    good, dead = Credential(Secret("k")), Credential(Secret("k"), refused="invalid_api_key")
+    for pool in (pool_of(account(credential=dead)), pool_of(account(credential=good))):
+        for back in (good, Credential(Secret("new"), 1)):
+            pool.put(account(credential=dead), now=NOW)
+            assert lease(pool) == NOBODY
+            assert pool.state(AccountId("a")).reason == "invalid_api_key"
+            pool.put(account(credential=back), now=NOW)
+            pool.settle(lease(pool), Succeeded(0.1), now=NOW)
+
+
 @pytest.mark.parametrize("how", ["apply", "put"])
 def test_an_account_that_is_switched_off_is_not_leased(how):
     """Whichever way the news comes; its calls in flight are settled as ever."""

@@ -3,8 +3,8 @@
 import pytest
 from msgspec import structs
 
-from app.domain.account import AccountId, Secret
-from app.domain.enrolment import Enrolment, Identity
+from app.domain.account import AccountId, AccountKind, Secret
+from app.domain.enrolment import Enrolment, Identity, StoredAccount
 from app.ports import CredentialStore, RenewalEvent, RenewalKind, Tokens
 from app.settings import Settings
 from app.store.credentials import INTENT_LIFE_S
@@ -147,6 +147,26 @@ async def test_a_dead_token_is_not_given_out(store: Store, account_id: AccountId
     assert await store.credentials.revive(account_id, at=3.0)
     assert await store.credentials.refresh_token(account_id) == (Secret("refresh-1"), 0)
     assert not await store.credentials.revive(AccountId("gone"), at=3.0)
+
+
+async def test_a_dead_key_is_read_as_one(store: Store, account_id: AccountId) -> None:
+    """A login whose refresh token died still has an access token to be used."""
+    new = Enrolment(name="k", kind=AccountKind.OPENAI, access_token=Secret("sk-1"))
+    key_id = (await store.accounts.add(new, at=1.0)).account.id
+    for each in (account_id, key_id):
+        await store.credentials.refused(each, generation=0, code="gone", permanent=True, at=2.0)
+    refused = {each.account.id: each.account.credential.refused for each in await details(store)}
+    assert refused == {account_id: None, key_id: "gone"}
+    await store.credentials.revive(key_id, at=3.0)
+    assert (await store.accounts.find(key_id)).account.credential.refused is None
+    await store.credentials.refused(key_id, generation=0, code="gone", permanent=True, at=4.0)
+    again = (await store.accounts.add(new, at=5.0)).account
+    assert (again.id, again.credential.generation, again.credential.refused) == (key_id, 1, None)
+
+
+async def details(store: Store) -> list[StoredAccount]:
+    """Return all accounts as they are stored."""
+    return list(await store.accounts.details())
 
 
 async def test_a_passing_refusal_is_only_noted(store: Store, account_id: AccountId) -> None:

@@ -7,6 +7,7 @@ from app.domain.account import AccountKind, Credential, Secret
 from app.domain.call import Dialect
 from app.domain.operation import Operation
 from app.ports import UpstreamFailure
+from app.upstream.addresses import KNOWN_S, Addresses
 from app.upstream.http import HttpClient
 from app.upstream.keyed import KeyedHttp, speaks_chat
 from tests.fakes.accounts import account, call
@@ -23,6 +24,16 @@ async def answer(link: Link) -> None:
     await link.send(head % len(body) + body)
 
 
+def keyed(client: HttpClient, addresses: Addresses | None = None) -> KeyedHttp:
+    """Return what is tested."""
+    return KeyedHttp(
+        client=client,
+        addresses=addresses or Addresses(),
+        user_agent="codex2api/1",
+        now=lambda: 1.0,
+    )
+
+
 async def sent(kind, *, status=b"", base_url="http://127.0.0.1:%d/v1", key="sk-1", **changes):
     """Send one call; return the request that arrived, and the whole reply."""
 
@@ -36,7 +47,7 @@ async def sent(kind, *, status=b"", base_url="http://127.0.0.1:%d/v1", key="sk-1
         Peer(refuse if status else answer) as peer,
         HttpClient(proxy_url=None, ca_file=None) as client,
     ):
-        upstream = KeyedHttp(client=client, user_agent="codex2api/1", now=lambda: 1.0)
+        upstream = keyed(client)
         mine = account(
             kind=kind, credential=Credential(Secret(key)), base_url=base_url % peer.port, **fields
         )
@@ -118,7 +129,7 @@ async def test_a_refusal_is_not_retold():
 async def test_an_account_without_an_address_is_never_sent_to_another():
     """Only the platform has one that is known."""
     async with HttpClient(proxy_url=None, ca_file=None) as client:
-        upstream = KeyedHttp(client=client, user_agent="codex2api/1", now=lambda: 1.0)
+        upstream = keyed(client)
         with pytest.raises(UpstreamFailure) as caught:
             await upstream.send(account(kind=AccountKind.COMPATIBLE), call(body=BODY))
     assert caught.value.sent is False
@@ -132,3 +143,64 @@ def test_a_hosted_search_is_asked_for_where_it_can_be_had():
         key, call(dialect=Dialect.CHAT, body=b'{"tools":[{"type":"web_search"}]}')
     )
     assert not speaks_chat(key, call(dialect=Dialect.RESPONSES))
+
+
+async def steadily(link: Link) -> None:
+    """Answer all requests of a connection."""
+    while True:
+        await answer(link)
+
+
+class Names:
+    """A name server that gives its answers one after the other, and then the last one again."""
+
+    def __init__(self, *answers: list[str]) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+
+    async def __call__(self, host: str, _port: int) -> list[str]:
+        """Answer."""
+        assert host == "llm.example.internal"
+        self.asked += 1
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def named(peer: Peer):
+    """Return an account there whose URL has a name that nobody knows but the test."""
+    base_url = f"http://llm.example.internal:{peer.port}/v1"
+    return account(kind=AccountKind.COMPATIBLE, base_url=base_url)
+
+
+async def test_what_was_judged_is_what_is_connected_to():
+    """The library asks no name server of its own, and the server is called by its name."""
+    names = Names(["127.0.0.1"], ["169.254.169.254"])
+    async with Peer(steadily) as peer, HttpClient(proxy_url=None, ca_file=None) as client:
+        upstream = keyed(client, Addresses(look_up=names))
+        for _ in range(2):
+            await (await upstream.send(named(peer), call(body=BODY))).finish()
+    hosts = [request.values("host") for request in peer.requests]
+    assert hosts == [[f"llm.example.internal:{peer.port}"]] * 2
+    assert names.asked == 1
+
+
+async def test_a_name_that_leads_elsewhere_later_is_refused_before_anything_is_sent():
+    """As soon as its look-up has aged; no connection was made and no key was shown."""
+    now = [0.0]
+    names = Names(["127.0.0.1"], ["169.254.169.254"])
+    async with Peer(answer) as peer, HttpClient(proxy_url=None, ca_file=None) as client:
+        upstream = keyed(client, Addresses(look_up=names, monotonic=lambda: now[0]))
+        await (await upstream.send(named(peer), call(body=BODY))).abort()
+        now[0] = KNOWN_S
+        with pytest.raises(UpstreamFailure, match="no upstream can have") as caught:
+            await upstream.send(named(peer), call(body=BODY))
+    assert (caught.value.sent, len(peer.requests)) == (False, 1)
+
+
+async def test_the_next_address_is_tried_where_nobody_answers_at_the_first():
+    """By the next attempt; the first one has said that nothing was sent."""
+    async with Peer(answer) as peer, HttpClient(proxy_url=None, ca_file=None) as client:
+        upstream = keyed(client, Addresses(look_up=Names(["127.0.0.9", "127.0.0.1"])))
+        with pytest.raises(UpstreamFailure) as caught:
+            await upstream.send(named(peer), call(body=BODY))
+        assert caught.value.sent is False
+        await (await upstream.send(named(peer), call(body=BODY))).abort()

@@ -5,6 +5,7 @@ import pytest
 from app.domain.account import AccountKind, Credential, Secret
 from app.domain.enrolment import MODELS_MAX
 from app.ports import ModelsUnavailable
+from app.upstream.addresses import Addresses
 from app.upstream.auth_server import Route, trust_store
 from app.upstream.listing import BODY_BYTES_MAX, ModelListing
 from loadtests.simulator.apikey import COMPATIBLE_MODELS
@@ -17,7 +18,9 @@ TLS = trust_store(None)
 
 def listing(timeout_s=5.0):
     """Return what asks."""
-    return ModelListing(user_agent="codex2api/1", route=Route(tls=TLS, timeout_s=timeout_s))
+    return ModelListing(
+        addresses=Addresses(), user_agent="codex2api/1", route=Route(tls=TLS, timeout_s=timeout_s)
+    )
 
 
 def key(base_url, kind=AccountKind.OPENAI, secret="sk-sim-1", **changes):

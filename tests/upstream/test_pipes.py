@@ -6,6 +6,7 @@ import pytest
 
 from app.domain.account import AccountKind, Credential, Secret
 from app.ports import PipeRefused, UpstreamFailure
+from app.upstream.addresses import Addresses
 from app.upstream.pipes import KeyedPipes
 from app.upstream.sockets.connection import Rejected, Target, Unreachable
 from tests.fakes.accounts import account, call
@@ -59,7 +60,7 @@ def keyed(**fields: Any) -> Any:
 
 def pipes(dialled: Dialled) -> KeyedPipes:
     """Return what is tested."""
-    return KeyedPipes(dial=dialled.dial, user_agent="codex2api/1")
+    return KeyedPipes(dial=dialled.dial, addresses=Addresses(), user_agent="codex2api/1")
 
 
 @pytest.mark.parametrize(("base_url", "url"), [

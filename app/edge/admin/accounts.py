@@ -286,7 +286,7 @@ class AccountsController(Controller):
         actor: Given[Actor],
     ) -> AccountRow:
         """Forget every rest of an account: the next call may try it."""
-        desk.reset(AccountId(account_id))
+        await desk.reset(AccountId(account_id))
         await audit.note(actor, "account_reset", account_id)
         return _row(roster, account_id)
 

@@ -6,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from app.domain.account import Secret
+from app.upstream.addresses import Pin
 from app.upstream.sockets.key import Headers
 
 
@@ -61,6 +62,8 @@ class Target(Struct, frozen=True):
     url: str
     headers: Headers
     proxy_url: Secret | None
+    pin: Pin | None = None
+    """The one address to connect to, unless it is done by way of a proxy."""
 
 
 class Rejected(Exception):

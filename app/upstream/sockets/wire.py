@@ -205,6 +205,8 @@ class Dialler:
         options: dict[str, Any] = {}
         if target.url.startswith("wss://"):
             options["ssl"] = self._tls
+        if target.pin is not None and proxy is None:
+            options |= {"host": target.pin.address, "port": target.pin.port}
         if proxy is not None and proxy.lower().startswith("https://"):
             options["proxy_ssl"] = self._tls
         try:
