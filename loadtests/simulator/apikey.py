@@ -25,6 +25,7 @@ from loadtests.simulator.exchange import Cut, Exchange
 from loadtests.simulator.item_events import content, play
 from loadtests.simulator.ledger import digest
 from loadtests.simulator.playback import Playback, SseSink
+from loadtests.simulator.validation import COMPACT_PARAMETERS
 from loadtests.simulator.world import World
 
 REQUESTS_LIMIT = 10_000
@@ -87,6 +88,39 @@ async def responses(world: World, exchange: Exchange) -> None:
         exchange.record.terminal = "completed"
         exchange.record.tokens = reply.usage
         await exchange.reply(Refusal(200, body, _headers(visit)))
+    finally:
+        _leave(exchange, key)
+
+
+async def compact(world: World, exchange: Exchange) -> None:
+    """`POST /v1/responses/compact`: a conversation in, the same made short out."""
+    key = await admitted(world, exchange)
+    if key is None:
+        return
+    key.enter()
+    try:
+        visit = await _read(world, exchange, key, asks.from_responses)
+        if visit is None or await _refused(visit):
+            return
+        stray = sorted(visit.body.keys() - COMPACT_PARAMETERS)
+        if stray:
+            text = f"Unknown parameter: '{stray[0]}'."
+            await exchange.reply(errors.problem(400, text, param=stray[0]))
+            return
+        visit.ask.compaction = True
+        reply = _reply(visit)
+        for _ in content(reply):
+            pass
+        exchange.record.terminal = "completed"
+        exchange.record.tokens = reply.usage
+        body = {
+            "id": reply.id,
+            "object": "response.compaction",
+            "created_at": reply.created_at,
+            "output": reply.output,
+            "usage": reply.final_usage(),
+        }
+        await exchange.reply(Refusal(200, orjson.dumps(body), _headers(visit)))
     finally:
         _leave(exchange, key)
 

@@ -44,6 +44,7 @@ ROUTES: dict[tuple[str, str], Endpoint] = {
     ("POST", "/api/accounts/deviceauth/usercode"): oauth.device_code,
     ("POST", "/api/accounts/deviceauth/token"): oauth.device_token,
     ("POST", "/v1/responses"): apikey.responses,
+    ("POST", "/v1/responses/compact"): apikey.compact,
     ("POST", "/v1/chat/completions"): apikey.chat_completions,
     ("POST", "/v1/embeddings"): apikey.embed,
     ("POST", "/v1/images/generations"): apikey.draw,

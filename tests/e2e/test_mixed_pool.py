@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from tests.e2e.asking import chat, hear, prompt, question
-from tests.e2e.programs import API_KEY, MODEL, Gateway, Pair, Simulator, until
+from tests.e2e.programs import API_KEY, DEADLINE_S, MODEL, Gateway, Pair, Simulator, until
 
 RESPONSES = "/v1/responses"
 CHAT = "/v1/chat/completions"
@@ -20,13 +20,15 @@ EMBEDDING = "text-embedding-3-small"
 ALL = ("acct-1", "acct-2", KEY, SERVER)
 CODEX = {"acct-1", "acct-2"}
 DOWN = {"break_before_head": "fin"}
-UP = {"break_before_head": None}
+UP = {"break_before_head": None, "fault": None}
+PASSWORD = "what the operator knows"
 
 
 @pytest.fixture(scope="module")
 def mixed(starter) -> Iterator[Pair]:
     """Two Codex accounts, one key, one chat-only server that has the model under its own name."""
-    for pair in starter.pair(accounts=2, limits={"retries_min": 1_000_000}):
+    limits = {"retries_min": 1_000_000}
+    for pair in starter.pair(accounts=2, limits=limits, ADMIN_SECRET=PASSWORD):
         mix(pair)
         yield pair
 
@@ -47,11 +49,20 @@ def mix(pair: Pair) -> None:
 
 
 @pytest.fixture
-def pool(mixed: Pair) -> Iterator[Pair]:
-    """The same, with all accounts up again after the test."""
-    yield mixed
+def pool(mixed: Pair) -> Pair:
+    """The same, with all accounts up before the test, and none at rest from an earlier one."""
     mixed.simulator.control(accounts=dict.fromkeys(ALL, UP))
     mixed.gateway.settled()
+    awake(mixed.gateway)
+    return mixed
+
+
+def awake(gateway: Gateway) -> None:
+    """Let no account rest, as an operator may order; breaks of the past count no more."""
+    admin = {"base_url": f"{gateway.url}/api/admin", "headers": {"x-admin-key": PASSWORD}}
+    with httpx.Client(**admin, timeout=DEADLINE_S) as operator:
+        for account in operator.get("accounts").raise_for_status().json()["items"]:
+            operator.post(f"accounts/{account['id']}/reset").raise_for_status()
 
 
 def names(gateway: Gateway) -> set[str]:
@@ -213,6 +224,14 @@ def test_a_key_whose_money_is_spent_is_taken_out(start) -> None:
     assert served(pair) == ["acct-1"]
     simulator.control(accounts={KEY: {"fault": None}})
     assert served(pair) == ["acct-1"]
+    known = until(lambda: dead(gateway), "it is written down")
+    assert known == ["insufficient_quota"]
+
+
+def dead(gateway: Gateway) -> list[str]:
+    """Return why accounts are known as dead to whoever reads the store."""
+    rows = gateway.command("accounts", "list")
+    return [row["refused_code"] for row in rows if row["dead"]]
 
 
 def test_a_rate_limit_does_not_bench_a_key_for_long(start) -> None:
@@ -243,9 +262,14 @@ def test_what_no_kind_in_the_pool_can_do_is_501(gateway) -> None:
 
 def test_traffic_is_spread_over_both_codex_accounts(pool) -> None:
     """Priority decides among kinds, the strategy among equals."""
-    until(lambda: set(served(pool)) <= CODEX, "traffic is at Codex")
-    counts = Counter(served(pool)[0] for _ in range(20))
-    assert counts.keys() == {"acct-1", "acct-2"}
+    counts: Counter[str] = Counter()
+
+    def spread() -> bool:
+        counts.update(served(pool))
+        return counts.keys() >= CODEX
+
+    until(spread, f"both have a share: {counts}")
+    assert counts.keys() == CODEX
 
 
 def test_an_address_where_no_upstream_may_be_is_refused(mixed) -> None:
@@ -274,6 +298,27 @@ def test_a_key_is_tested_without_cost(mixed) -> None:
     assert mixed.gateway.command("accounts", "test", "a server")["ok"] is True
     with httpx.Client(base_url=mixed.gateway.url) as stranger:
         assert stranger.get("/v1/models").status_code == 401
+
+
+def test_a_conversation_is_compacted_by_the_key_once_codex_is_at_its_limit(pool) -> None:
+    """At the endpoint that the platform has for it; what it sealed can be read by it alone."""
+    limited = {"fault": "429_usage_limit"}
+    pool.simulator.control(accounts={"acct-1": limited, "acct-2": limited})
+    since = len(pool.simulator.see("ledger"))
+    with openai.OpenAI(base_url=f"{pool.gateway.url}/v1", api_key=API_KEY, max_retries=0) as sdk:
+        short = sdk.responses.compact(model=MODEL, input=prompt("a long story"))
+        assert (short.object, short.output[-1].type) == ("response.compaction", "compaction")
+        assert short.usage.input_tokens > 0
+        pool.simulator.quiet()
+        record = pool.simulator.see("ledger")[since:][-1]
+        assert (record["account"], record["path"]) == (KEY, "/v1/responses/compact")
+        pool.simulator.control(accounts=dict.fromkeys(ALL, UP))
+        awake(pool.gateway)
+        kept = [item.model_dump(exclude_unset=True) for item in short.output]
+        since = len(pool.simulator.see("ledger"))
+        again = [*kept, {"role": "user", "content": "echo: and on it goes"}]
+        assert sdk.responses.create(model=MODEL, input=again).output_text == "and on it goes"
+    assert asked(pool.simulator, since) == [KEY]
 
 
 @pytest.mark.parametrize("stream", [False, True])

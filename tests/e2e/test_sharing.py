@@ -19,6 +19,7 @@ pytestmark = [
 ]
 
 ACCOUNTS = 4
+KEY = "sk-sim-1"
 ASKED = 30
 """Fresh connections, so that hardly ever one worker gets all of them."""
 PER_MINUTE = 20
@@ -152,3 +153,40 @@ def test_money_is_spent_once_over_both_workers(several) -> None:
     assert set(found) == {200, 429}
     assert found.count(200) <= 60
     assert len(several.simulator.records) == found.count(200)
+
+
+def test_a_key_that_one_worker_was_refused_with_is_used_by_none(several) -> None:
+    """Until its operator gives it anew; a worker that has never met it knows as well."""
+    simulator = several.simulator
+    given = (
+        "accounts", "add", "--kind", "openai", "--api-key", KEY, "--model", MODEL,
+        "--priority", "10", "--base-url", simulator.addresses["api_base_url"],
+    )  # fmt: skip
+    several.command(*given)
+    until(lambda: askers(several) == {KEY}, "both workers ask the key first")
+    simulator.control(accounts={KEY: {"fault": "401_invalid_api_key"}})
+    assert ask(several) == 200
+    until(lambda: "invalid_api_key" in refusals(several), "it is written down")
+    simulator.control(accounts={KEY: {"fault": None}})
+    until(lambda: KEY not in askers(several), "both workers have heard")
+    assert KEY not in askers(several)
+    several.command(*given)
+    until(lambda: askers(several) == {KEY}, "it is asked again")
+    several.command("accounts", "set", "--all", "--priority", "0")
+    rows = several.command("accounts", "list")
+    several.command("accounts", "set", *(r["id"] for r in rows if r["kind"] == "openai"),
+                    "--disable")  # fmt: skip
+
+
+def askers(several: Several) -> set[str]:
+    """Ask as many times as no worker is left out; return which accounts answered."""
+    since = len(several.simulator.see("ledger"))
+    assert {ask(several) for _ in range(12)} == {200}
+    several.simulator.quiet()
+    return {record["account"] for record in several.simulator.see("ledger")[since:]}
+
+
+def refusals(several: Several) -> list[str]:
+    """Return why accounts are known as dead to whoever reads the store."""
+    rows = several.command("accounts", "list")
+    return [row["refused_code"] for row in rows if row["dead"]]
