@@ -8,36 +8,21 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Callable
 from random import Random
 from typing import Any, Final
 
 import httpx
 from msgspec import Struct
 
+from loadtests.hearing import PATHS, Ear, Seen, data_of, whole
+
+__all__ = ["ANY_PACE", "MODEL", "Callers", "Pace", "Plan", "Seen"]
+
 MODEL: Final = "gpt-5.5"
 REFUSED_S: Final = 0.02
 """Between two tries while nobody listens."""
 TIMEOUT_S: Final = 60.0
-_CONTENT: Final = "response.output_text.delta"
-_COMPLETED: Final = "response.completed"
-
-
-class Seen(Struct):
-    """One request as its caller saw it."""
-
-    request_id: str
-    stream: bool
-    at: float = 0.0
-    """On the monotonic clock."""
-    seconds: float = 0.0
-    status: int = 0
-    """0 if no head came."""
-    content: bool = False
-    response_id: str = ""
-    ended: bool = False
-    """The terminal event came, or a whole body."""
-    code: str = ""
 
 
 class Pace(Struct, frozen=True):
@@ -50,20 +35,50 @@ class Pace(Struct, frozen=True):
 ANY_PACE: Final = Pace()
 
 
+class Plan(Struct, frozen=True):
+    """What is special about a call: what upstream makes of it, and how its caller behaves."""
+
+    name: str = "plain"
+    knobs: dict[str, Any] = {}
+    leave_after: int | None = None
+    """Events after which the caller goes away; None if it stays."""
+    pause_s: float = 0.0
+    """Between two reads."""
+    dialect: str = "responses"
+
+
+PLAIN: Final = Plan()
+
+
+def _plainly(_: Random) -> Plan:
+    return PLAIN
+
+
 class Callers:
-    """So many at once, each with one request at a time; `seen` grows with every request."""
+    """So many at once, each with one request at a time; `seen` grows with every request.
+
+    `draw` says what is special about the next call; nothing is, unless it is given.
+    """
 
     def __init__(
-        self, url: str, *, key: str, name: str, rng: Random, pace: Pace = ANY_PACE
+        self,
+        url: str,
+        *,
+        key: str,
+        name: str,
+        rng: Random,
+        pace: Pace = ANY_PACE,
+        draw: Callable[[Random], Plan] = _plainly,
     ) -> None:
         self.seen: list[Seen] = []
         self.refused = 0
         """Requests that found nobody listening."""
-        self._url = url
+        self.url = url
         self._key = key
         self._name = name
         self._rng = rng
         self._pace = pace
+        self._draw = draw
         self._numbers = itertools.count(1)
 
     async def run(self, count: int, *, pause_s: float = 0.0) -> None:
@@ -82,60 +97,63 @@ class Callers:
 
     async def ask(self, client: httpx.AsyncClient) -> Seen:
         """Make one request, and note what came of it."""
-        stream = self._rng.random() < 0.8
-        seen = Seen(f"{self._name}-{next(self._numbers)}", stream, time.monotonic())
+        plan = self._draw(self._rng)
+        stream = plan.leave_after is not None or self._rng.random() < 0.8
+        seen = Seen(
+            f"{self._name}-{next(self._numbers)}",
+            stream,
+            time.monotonic(),
+            dialect=plan.dialect,
+            unpriced=plan.knobs.get("no_usage", False),
+        )
         try:
-            await self._hear(client, seen)
+            await self._hear(client, seen, plan)
         except httpx.ConnectError:
             self.refused += 1
             await asyncio.sleep(REFUSED_S)
             return seen
         except httpx.TransportError as error:
-            seen.code = type(error).__name__
-        seen.seconds = time.monotonic() - seen.at
-        self.seen.append(seen)
+            seen.code, seen.cut = type(error).__name__, True
+        except asyncio.CancelledError:
+            seen.left = True
+            self._note(seen)
+            raise
+        self._note(seen)
         return seen
 
-    async def _hear(self, client: httpx.AsyncClient, seen: Seen) -> None:
+    def _note(self, seen: Seen) -> None:
+        seen.seconds = time.monotonic() - seen.at
+        self.seen.append(seen)
+
+    async def _hear(self, client: httpx.AsyncClient, seen: Seen, plan: Plan) -> None:
         headers = {"authorization": f"Bearer {self._key}", "x-request-id": seen.request_id}
-        url, body = f"{self._url}/v1/responses", self._body(seen)
+        url, body = f"{self.url}{PATHS[seen.dialect]}", self._body(seen, plan)
         async with client.stream("POST", url, json=body, headers=headers) as answer:
             seen.status = answer.status_code
             if answer.status_code != httpx.codes.OK or not seen.stream:
-                _whole(seen, json.loads(await answer.aread()))
+                whole(seen, await answer.aread())
                 return
-            async for event in _events(answer):
-                kind = event.get("type")
-                seen.content = seen.content or kind == _CONTENT
-                if kind == _COMPLETED:
-                    seen.ended, seen.response_id = True, event["response"]["id"]
-                elif kind in {"error", "response.failed"}:
-                    seen.code = str(kind)
+            ear = Ear(seen)
+            async for data in data_of(answer.aiter_lines()):
+                ear.line(data)
+                if ear.events == plan.leave_after:
+                    seen.left = not seen.ended
+                    return
+                if plan.pause_s:
+                    await asyncio.sleep(plan.pause_s)
 
-    def _body(self, seen: Seen) -> dict[str, Any]:
+    def _body(self, seen: Seen, plan: Plan) -> dict[str, Any]:
         knobs = {
             "deltas": self._rng.randint(*self._pace.deltas),
             "events_per_s": self._rng.randint(*self._pace.events_per_s),
+            **plan.knobs,
+            "nonce": seen.request_id,
         }
         text = f"[[sim {json.dumps(knobs)}]] {seen.request_id}"
-        item = {
-            "type": "message",
-            "role": "user",
-            "content": [{"type": "input_text", "text": text}],
-        }
-        return {"model": MODEL, "instructions": "", "input": [item], "stream": seen.stream}
-
-
-def _whole(seen: Seen, document: Mapping[str, Any]) -> None:
-    """Take in an answer that came in one piece."""
-    if seen.status == httpx.codes.OK:
-        seen.content = seen.ended = True
-        seen.response_id = document["id"]
-    else:
-        seen.code = (document.get("error") or {}).get("code") or "error"
-
-
-async def _events(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
-    async for line in answer.aiter_lines():
-        if line.startswith("data: {"):
-            yield json.loads(line[6:])
+        if seen.dialect == "responses":
+            said = [{"type": "input_text", "text": text}]
+            item = {"type": "message", "role": "user", "content": said}
+            return {"model": MODEL, "instructions": "", "input": [item], "stream": seen.stream}
+        messages = [{"role": "user", "content": text}]
+        body = {"model": MODEL, "messages": messages, "stream": seen.stream}
+        return body if seen.dialect == "chat" else {**body, "max_tokens": 4_096}

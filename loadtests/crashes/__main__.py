@@ -11,26 +11,25 @@ import argparse
 import asyncio
 import os
 import signal
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 import click
 
+from loadtests.audit import books
+from loadtests.audit.evidence import Evidence
+from loadtests.audit.invariants import FAULTS_SHOWN, Report, examine
 from loadtests.callers import Callers
-from loadtests.crashes.audit import Audit, Books, audit
 from tests.e2e.programs import API_KEY, Gateway, Simulator, enrol, until
 
 CALLERS: Final = 16
 ACCOUNTS: Final = 8
 ALIVE_S: Final = 1.5
 """The longest that a gateway lives under load."""
-FAULTS_SHOWN: Final = 20
 
 
 def family(pid: int) -> list[int]:
@@ -55,21 +54,6 @@ def kill(gateway: Gateway) -> None:
     main.wait()
 
 
-def books(file: Path) -> Books:
-    """Return what a gateway's SQLite file holds of calls."""
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
-        connection.row_factory = sqlite3.Row
-
-        def rows(query: str) -> list[dict[str, Any]]:
-            return [dict(row) for row in connection.execute(query)]
-
-        return Books(
-            requests=rows("SELECT * FROM requests"),
-            attempts=rows("SELECT * FROM attempts"),
-            totals=rows("SELECT * FROM hour_totals WHERE dimension = ''"),
-        )
-
-
 async def crash(gateway: Gateway, callers: Callers, *, kills: int, rng: Random) -> None:
     """Run, kill and run again, while the callers go on; afterwards nobody asks any more."""
     async with asyncio.TaskGroup() as group:
@@ -82,7 +66,7 @@ async def crash(gateway: Gateway, callers: Callers, *, kills: int, rng: Random) 
         asking.cancel()
 
 
-def run(folder: Path, *, kills: int, seed: int) -> tuple[Audit, Callers]:
+def run(folder: Path, *, kills: int, seed: int) -> tuple[Report, Callers]:
     """Do it all in a folder, and return what was found."""
     rng = Random(seed)
     simulator = Simulator(folder, accounts=ACCOUNTS)
@@ -97,9 +81,18 @@ def run(folder: Path, *, kills: int, seed: int) -> tuple[Audit, Callers]:
         until(lambda: sum(each.is_dir() for each in journal.iterdir()) == 1, "all are adopted")
         gateway.settled()
         simulator.quiet()
+        scrapes = [gateway.metrics()]
         gateway.stop()
-        found = audit(
-            callers.seen, books(folder / "data" / "codex2api.db"), simulator.see("ledger")
+        found = examine(
+            Evidence(
+                seen=callers.seen,
+                ledger=simulator.see("ledger"),
+                books=books.of_sqlite(folder / "data" / "codex2api.db"),
+                killed=True,
+                violations=simulator.see("violations"),
+                state=simulator.see("state"),
+                scrapes=scrapes,
+            )
         )
     finally:
         gateway.stop()

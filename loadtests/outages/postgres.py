@@ -11,16 +11,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Final
 
-import asyncpg
 import click
 import httpx
 from msgspec import Struct
 
 from loadtests import callers
+from loadtests.audit import books
+from loadtests.audit.evidence import Evidence
+from loadtests.audit.invariants import Report, examine
 from loadtests.callers import Callers
-from loadtests.crashes.audit import Audit, Books, audit
 from loadtests.outages.verdict import Pace, Window, failures, misjudged, pace
 from tests.e2e.programs import API_KEY, Gateway, Simulator, enrol, until
 from tests.servers import PostgresServer
@@ -52,7 +53,7 @@ class Result(Struct, frozen=True):
     calls: int
     pace: Pace
     caught_up_s: float
-    audit: Audit
+    audit: Report
     judged: int
     faults: list[str]
 
@@ -155,23 +156,6 @@ def caught_up(gateway: Gateway) -> float:
     return time.monotonic() - began
 
 
-async def books(url: str) -> Books:
-    """Return what a Postgres database holds of calls."""
-    connection = await asyncpg.connect(url)
-    try:
-
-        async def rows(query: str) -> list[dict[str, Any]]:
-            return [dict(row) for row in await connection.fetch(query)]
-
-        return Books(
-            requests=await rows("SELECT * FROM requests"),
-            attempts=await rows("SELECT * FROM attempts"),
-            totals=await rows("SELECT * FROM hour_totals WHERE dimension = ''"),
-        )
-    finally:
-        await connection.close()
-
-
 def run(folder: Path, *, seconds: float) -> Result:
     """Do it all in a folder, and return what was found."""
     with side(folder, "subject") as subject, side(folder, "control") as control:
@@ -182,10 +166,15 @@ def run(folder: Path, *, seconds: float) -> Result:
         after = Window(time.monotonic(), time.monotonic() + 2.0)
         asyncio.run(_afterwards(keys))
         subject.simulator.quiet()
-        found = audit(
-            subject.callers.seen,
-            asyncio.run(books(subject.database_url)),
-            subject.simulator.see("ledger"),
+        found = examine(
+            Evidence(
+                seen=subject.callers.seen,
+                ledger=subject.simulator.see("ledger"),
+                books=asyncio.run(books.of_postgres(subject.database_url)),
+                violations=subject.simulator.see("violations"),
+                state=subject.simulator.see("state"),
+                scrapes=[subject.gateway.metrics()],
+            )
         )
     noticed = Window(window.since + NOTICED_S, window.until)
     away = keys.within(noticed)

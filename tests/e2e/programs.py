@@ -80,6 +80,12 @@ class Program:
                 stderr=log,
             )
 
+    @property
+    def pid(self) -> int:
+        """Which process it is."""
+        assert self.process is not None
+        return self.process.pid
+
     def signal(self, number: signal.Signals) -> None:
         """Send the process a signal."""
         assert self.process is not None
@@ -109,13 +115,16 @@ class Program:
 class Simulator(Program):
     """The upstream, and its control API."""
 
-    def __init__(self, folder: Path, *, accounts: int = 2, **knobs: Any) -> None:
+    def __init__(
+        self, folder: Path, *, accounts: int = 2, ledger: Path | None = None, **knobs: Any
+    ) -> None:
         super().__init__(folder / "simulator.log")
         self.spawn(
             "-m",
             "loadtests.simulator",
             *("--profile", "fast", "--control", "--accounts", str(accounts)),
             *("--knobs", json.dumps(knobs)),
+            *(("--ledger", str(ledger)) if ledger else ()),
             env=clean_environment(),
             stdout=subprocess.PIPE,
         )

@@ -86,3 +86,64 @@ async def test_connections_are_reset(between):
     async with dial(between) as (refused, _):
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
             await refused.readexactly(1)
+
+
+async def test_bytes_come_slowly_and_in_slices(between):
+    """At the rate that was said, however they are cut."""
+    between.back.slice_bytes, between.back.bytes_per_s = 10, 200
+    async with dial(between) as (reader, writer):
+        began = asyncio.get_running_loop().time()
+        writer.write(bytes(100))
+        assert await reader.readexactly(100) == bytes(100)
+        assert asyncio.get_running_loop().time() - began >= 0.4
+
+
+async def test_after_its_limit_a_connection_is_closed(between):
+    """Within a piece; what fits has passed."""
+    between.back.limit_bytes = 5
+    async with dial(between) as (reader, writer):
+        writer.write(b"0123456789")
+        assert await reader.read(-1) == b"01234"
+
+
+async def test_bits_are_flipped(between):
+    """The same ones, however the bytes came: of every n-th byte of a connection."""
+    between.forth.corrupt_every = 3
+    async with dial(between) as (reader, writer):
+        for piece in (b"\0\0", b"\0\0\0", b"\0"):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+        assert await reader.readexactly(6) == b"\1\0\0\1\0\0"
+
+
+async def test_nothing_passes_and_then_it_is_closed(between):
+    """As a firewall does that has lost patience."""
+    between.timeout_s = 0.1
+    async with dial(between) as (reader, writer):
+        writer.write(b"x")
+        assert await reader.read(-1) == b""
+
+
+async def test_it_is_reset_after_a_while(between):
+    """Also in the middle."""
+    between.reset_after_s = 0.1
+    async with dial(between) as (reader, writer):
+        writer.write(b"x")
+        await reader.readexactly(1)
+        with pytest.raises(ConnectionResetError):
+            await reader.readexactly(1)
+
+
+async def test_an_end_is_told_late_or_never(between):
+    """Half open: one end has gone, and the other one waits."""
+    between.half_open = True
+    async with dial(between) as (reader, writer):
+        writer.write(b"x")
+        writer.write_eof()
+        assert await reader.readexactly(1) == b"x"
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), PATIENCE_S)
+        between.slow_close_s = 0.1
+        between.half_open = False
+        assert await reader.read(1) == b""
