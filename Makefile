@@ -13,6 +13,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DEPLOY := build/deploy-venv
 DOCS   := build/docs-venv
+FUZZ   := build/fuzz-packages
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV     := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --quiet --custom-compile-command "make lock"
@@ -29,8 +30,8 @@ XDIST := -n auto --dist loadfile
 
 .PHONY: help setup demo quick-start run test test-all check fix check-fast golden bench bench-report \
 	bench-peers load profile mutation runway isolation churn db-bench crashes outages shares capacity \
-	changelog lock k8s check-deploy \
-	image-replay docs dashboards reference ui hooks clean
+	faults soak planted fuzz changelog lock k8s check-deploy image-replay docs dashboards reference ui \
+	hooks clean
 
 help:  ## list these words
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' \
@@ -134,6 +135,23 @@ isolation: $(STAMP)  ## 100,000 turns on shared sockets, with faults: nobody hea
 churn: $(STAMP)  ## sockets come and go for real minutes and leave nothing: make churn MINUTES=30
 	@$(BIN)/python -m loadtests.churn --minutes $(or $(MINUTES),30)
 
+faults: $(STAMP)  ## every test of the fault matrix; writes docs/faults.md; ARGS="--only U8,W9"
+	@$(BIN)/python -m scripts.faults $(ARGS)
+
+soak: $(STAMP)  ## half load with 1 % of every fault, then all invariants: make soak HOURS=0.75
+	@$(BIN)/python -m loadtests.soak --minutes $$(echo "$(or $(HOURS),0.75)" | awk '{ print 60 * $$1 }') \
+		--json build/soak.json --plots docs/images $(ARGS)
+
+planted: $(STAMP)  ## defects put into a copy on purpose: does the matching check notice? ARGS="lease"
+	@$(BIN)/python -m scripts.planted $(ARGS)
+
+$(FUZZ)/.installed: requirements-fuzz.lock | $(STAMP)
+	@$(PIP) install --require-hashes --upgrade --target $(FUZZ) -r requirements-fuzz.lock
+	@touch $@
+
+fuzz: $(FUZZ)/.installed  ## bytes from anywhere against a parser: make fuzz T=sse MINUTES=30
+	@PYTHONPATH=$(FUZZ) $(BIN)/python -m loadtests.fuzz $(or $(T),sse) --minutes $(or $(MINUTES),30)
+
 load: $(STAMP)  ## a load scenario: make load S=steady
 	@$(BIN)/python -m loadtests.run $(S) $(ARGS)
 
@@ -154,6 +172,7 @@ lock: $(STAMP)  ## renew the lock files; a release must be a week old to be take
 		pyproject.toml -o requirements-dev.lock
 	@$(UV) --upgrade --exclude-newer "3 days" --group deploy -o requirements-deploy.lock
 	@$(UV) --upgrade --exclude-newer "3 days" --group docs -o requirements-docs.lock
+	@$(UV) --upgrade --exclude-newer "3 days" --group fuzz -o requirements-fuzz.lock
 	@printf 'hatchling\npip\n' | $(UV) -c requirements-dev.lock - -o requirements-build.lock
 
 $(DEPLOY)/.installed: requirements-deploy.lock | $(VENV)/bin/python

@@ -56,6 +56,8 @@ HEADER_TIMEOUT_MS: Final = 60_000
 """Also the keep-alive idle timeout: load balancers must let go earlier, at 50 s."""
 HEADER_BUFFER_BYTES: Final = 65_536
 DESCRIPTORS_MIN: Final = 1_024
+DESCRIPTORS_KEPT: Final = 96
+"""For files, the database, Redis and what else is no connection of a caller's."""
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +123,7 @@ class Server(MPServer):
 
 def serve(settings: Settings) -> int:
     """Serve until told to stop; returns the exit status."""
-    raise_descriptor_limit()
+    descriptors = raise_descriptor_limit()
     hold_drain()
     options: dict[str, Any] = {}
     if settings.tls_cert and settings.tls_key:
@@ -137,7 +139,7 @@ def serve(settings: Settings) -> int:
         # One I/O thread is enough for one event loop, and an event costs 3 % less on it.
         runtime_mode=RuntimeModes.st,
         backlog=BACKLOG,
-        backpressure=CONNECTIONS_MAX,
+        backpressure=connections_max(descriptors),
         http1_settings=HTTP1Settings(
             header_read_timeout=HEADER_TIMEOUT_MS, max_buffer_size=HEADER_BUFFER_BYTES
         ),
@@ -267,10 +269,20 @@ def stop_worker() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def raise_descriptor_limit() -> None:
-    """Use as many descriptors as the machine allows: each stream takes two."""
+def connections_max(descriptors: int) -> int:
+    """Return how many connections a worker may accept; the others wait until some have ended.
+
+    A stream takes two descriptors. A server that has none left would go on accepting in vain, and
+    burn a core with it.
+    """
+    return min(CONNECTIONS_MAX, max(1, (descriptors - DESCRIPTORS_KEPT) // 2))
+
+
+def raise_descriptor_limit() -> int:
+    """Use as many descriptors as the machine allows, and return how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS_MIN:
         logger.warning("only %d descriptors: at most %d streams at a time", hard, hard // 2)
+    return 2 * CONNECTIONS_MAX + DESCRIPTORS_KEPT if hard == resource.RLIM_INFINITY else hard

@@ -6,6 +6,7 @@
         between.back.slice_bytes = 1        and one by one
         between.back.limit_bytes = 300      after so many the connection is closed
         between.forth.corrupt_every = 100   a bit of every hundredth byte is another one
+        between.back.stalled = True         no byte is taken any more, as of a peer that is gone
         between.blackhole = True            bytes are taken and go nowhere, connections stay
         between.half_open = True            who closes is not missed: the other end is never told
         between.slow_close_s = 2.0          the other end is told so much later
@@ -55,6 +56,8 @@ class Way(Struct):
     """One bit of every n-th byte is flipped."""
     blackhole: bool = False
     """What comes goes nowhere."""
+    stalled: bool = False
+    """Nothing is taken any more, as by a peer whose window is full or who is gone."""
 
 
 class Chaos:
@@ -173,6 +176,8 @@ class Chaos:
             group.create_task(leave())
             piece = b"-"
             while piece:
+                while getattr(self, name).stalled:  # noqa: ASYNC110 (nobody says when it ends)
+                    await asyncio.sleep(LOOK_S)
                 piece = await reader.read(PIECE_BYTES_MAX)
                 way: Way = getattr(self, name)
                 later = way.latency_s + way.jitter_s * self._rng.random()

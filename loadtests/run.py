@@ -1,8 +1,9 @@
 """`make load S=steady`: locust, headless, against a gateway and a simulator started for it.
 
-A scenario is a number of callers and how fast they come. The exit status is locust's, which is 1
-where a stream was not whole, a request failed, or a tail was over its limit. With `--profile` a
-flame graph of the worker is drawn meanwhile.
+A scenario is which users there are, how many, and how they come. The exit status is locust's, which
+is 1 where a stream was not whole, a request failed, or a tail was over its limit; after it the
+gateway must be idle again. With `--workers 2` the load comes from so many processes and a master.
+With `--profile` a flame graph of the gateway's worker is drawn meanwhile.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -17,32 +19,49 @@ from typing import Final
 import msgspec
 
 from loadtests.bench import gateway, upstream
-from loadtests.bench.gateway import KEY
+from loadtests.bench.gateway import KEY, Gateway
 from loadtests.bench.processes import (
     ROOT,
     ProgramFailed,
     allow_many_files,
     cores,
     end_in_order,
+    free_port,
     pinned,
 )
 from loadtests.bench.upstream import Pace
 
 PACE: Final = Pace(deltas=40, events_per_s=50.0, timestamps=False)
+IDLE_S: Final = 30.0
+USUAL: Final = ("ChatCaller", "ResponsesCaller")
+MIXED: Final = ("ChatCaller", "ResponsesCaller", "MessagesCaller", "SocketCaller", "Aborter")
+SOCKETS: Final = ("SocketCaller",)
 
 
 class Scenario(msgspec.Struct, frozen=True):
-    """How many callers there are, and how many of them come each second."""
+    """Which users there are, how many of them, for how long, and how they come and go."""
 
-    callers: int
-    per_s: float
-    seconds: int
+    users: tuple[str, ...] = USUAL
+    callers: int = 40
+    seconds: int = 30
+    shape: str = "steady"
 
 
 SCENARIOS: Final = {
-    "steady": Scenario(callers=40, per_s=20, seconds=20),
-    "crowd": Scenario(callers=300, per_s=100, seconds=30),
-    "soak": Scenario(callers=100, per_s=20, seconds=1800),
+    "steady": Scenario(seconds=20),
+    "chat": Scenario(("ChatCaller",)),
+    "responses": Scenario(("ResponsesCaller",)),
+    "messages": Scenario(("MessagesCaller",)),
+    "websocket": Scenario(SOCKETS),
+    "mixed": Scenario((*MIXED, "Admin")),
+    "slow": Scenario(("SlowReader", "ResponsesCaller")),
+    "aborts": Scenario(("Aborter", "ResponsesCaller")),
+    "admins": Scenario(("Admin", "ResponsesCaller"), callers=20),
+    "crowd": Scenario(callers=300),
+    "step": Scenario(callers=100, shape="step"),
+    "spike": Scenario(callers=120, shape="spike"),
+    "reconnect": Scenario(("SocketCaller", "SocketReconnecter"), shape="reconnect"),
+    "soak": Scenario(MIXED, callers=100, seconds=1800, shape="soak"),
 }
 
 
@@ -52,22 +71,28 @@ def main() -> int:
     parser.add_argument("scenario", choices=sorted(SCENARIOS))
     parser.add_argument("--callers", type=int)
     parser.add_argument("--seconds", type=int)
+    parser.add_argument("--workers", type=int, default=0, help="processes that make the load")
     parser.add_argument("--html", type=Path, help="write locust's report here")
+    parser.add_argument("--csv", type=Path, help="write locust's figures here, by this prefix")
     parser.add_argument("--profile", type=Path, help="write a flame graph of the worker here")
     given = parser.parse_args()
     scenario = SCENARIOS[given.scenario]
     changes = {name: getattr(given, name) for name in ("callers", "seconds")}
     changes = {name: value for name, value in changes.items() if value is not None}
     scenario = msgspec.structs.replace(scenario, **changes)
+    options = []
+    for name in ("html", "csv"):
+        if (file := getattr(given, name)) is not None:
+            options += [f"--{name}", str(file.absolute())]
     allow_many_files()
     end_in_order()
     try:
-        return _run(scenario, given.html, given.profile)
+        return _run(scenario, options, given.workers, given.profile)
     except ProgramFailed as failed:
         sys.exit(str(failed))
 
 
-def _run(scenario: Scenario, html: Path | None, profile: Path | None) -> int:
+def _run(scenario: Scenario, options: list[str], workers: int, profile: Path | None) -> int:
     where = cores()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="codex2api-load-")))
@@ -76,24 +101,50 @@ def _run(scenario: Scenario, html: Path | None, profile: Path | None) -> int:
         environment = gateway.prepare(simulator, folder)
         started = gateway.running(environment, folder, core=where.program)
         running = stack.enter_context(started)
-        command = _locust(scenario, running.port, html)
-        with (
-            pinned(where.load),
-            subprocess.Popen(command, cwd=ROOT, env={**os.environ, "LOAD_KEY": KEY}) as locust,
-        ):
-            if profile is not None:
-                _draw(running.program.tree()[-1], scenario.seconds, profile.absolute())
-            status = locust.wait()
+        told = {
+            **os.environ,
+            "LOAD_KEY": KEY,
+            "LOAD_ADMIN": environment["ADMIN_SECRET"],
+            "LOAD_SHAPE": scenario.shape,
+            "LOAD_USERS": str(scenario.callers),
+            "LOAD_SECONDS": str(scenario.seconds),
+        }
+        command = _locust(scenario, running.port) + options
+        port = str(free_port())
+        if workers:
+            command += ["--master", "--master-bind-port", port, "--expect-workers", str(workers)]
+        with pinned(where.load):
+            for _ in range(workers):
+                working = [*_command(), "--worker", "--master-port", port]
+                helper = subprocess.Popen(working, cwd=ROOT, env=told)
+                stack.callback(helper.wait)
+                stack.callback(helper.terminate)
+            locust = stack.enter_context(subprocess.Popen(command, cwd=ROOT, env=told))
+        if profile is not None:
+            _draw(running.program.tree()[-1], scenario.seconds, profile.absolute())
+        status = locust.wait()
         running.program.check()
-        return status
+        return _idle(running) or status
 
 
-def _locust(scenario: Scenario, port: int, html: Path | None) -> list[str]:
-    command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--headless"]
-    command += ["--host", f"http://127.0.0.1:{port}", "--only-summary"]
-    command += ["-u", str(scenario.callers), "-r", str(scenario.per_s)]
-    command += ["-t", str(scenario.seconds), "--exit-code-on-error", "1", "--stop-timeout", "10"]
-    return [*command, "--html", str(html)] if html else command
+def _command() -> list[str]:
+    return [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--headless"]
+
+
+def _locust(scenario: Scenario, port: int) -> list[str]:
+    command = [*_command(), "--host", f"http://127.0.0.1:{port}", "--only-summary"]
+    return [*command, "--exit-code-on-error", "1", "--stop-timeout", "10", *scenario.users]
+
+
+def _idle(running: Gateway) -> int:
+    """Return 1, and say so, if the gateway is not idle soon after everybody has gone."""
+    ends_at = time.monotonic() + IDLE_S
+    while (leases := running.metrics().get("codex2api_leases", 0.0)) > 0:
+        if time.monotonic() > ends_at:
+            print(f"MISSED: {leases:.0f} leases are still out after {IDLE_S:.0f} s")
+            return 1
+        time.sleep(0.2)
+    return 0
 
 
 def _draw(pid: int, seconds: int, profile: Path) -> None:

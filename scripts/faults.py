@@ -108,6 +108,14 @@ def _outcomes(report: Path) -> dict[str, set[str]]:
     return outcomes
 
 
+def chosen(row: Row, only: str) -> bool:
+    """Tell whether a row is one of those that were asked for; none of them are all of them."""
+    words = [word for word in only.split(",") if word]
+    return not words or any(
+        row.id == word if word[-1].isdigit() else row.id.startswith(word) for word in words
+    )
+
+
 def _short(test: str) -> str:
     file, _, name = test.removeprefix("tests/").partition("::")
     return f"{file.removesuffix('.py')}: {name.removeprefix('test_')}" if name else file
@@ -116,23 +124,27 @@ def _short(test: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tests and write the page; pytest's exit status."""
     parser = argparse.ArgumentParser(prog="python -m scripts.faults", description=__doc__)
-    parser.add_argument("--only", help="ids of rows, with commas between; the page is left alone")
+    parser.add_argument(
+        "--only",
+        default="",
+        help="ids of rows, or how they begin: U8,C; the others stay on the page",
+    )
     parser.add_argument("-n", default="2", help="how many tests at a time; 2 if not given")
     asked = parser.parse_args(arguments)
     parts = matrix()
-    only = set((asked.only or "").split(",")) - {""}
-    rows = [row for part in parts for row in part.row if not only or row.id in only]
+    rows = [row for part in parts for row in part.row if chosen(row, asked.only)]
     tests = sorted({test for row in rows for test in row.tests})
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-n", asked.n]
         command += ["--dist", "loadfile", f"--junitxml={report}", *tests]
         status = subprocess.run(command, cwd=ROOT, check=False).returncode
-        results = judged(parts, report)
+        found = judged(parts, report)
+    results = results_of(PAGE.read_text("utf-8")) if PAGE.exists() else {}
     for row in rows:
+        results[row.id] = found[row.id]
         print(f"{row.id:>4}  {results[row.id]:<8} {row.fault}")
-    if not only:
-        PAGE.write_text(render(parts, results), "utf-8")
+    PAGE.write_text(render(parts, results), "utf-8")
     return status
 
 

@@ -236,12 +236,13 @@ def test_the_server_is_given_every_limit(monkeypatch):
             pass
 
     monkeypatch.setattr(serving, "Server", Recorder)
-    monkeypatch.setattr(serving, "raise_descriptor_limit", lambda: None)
+    monkeypatch.setattr(serving, "raise_descriptor_limit", lambda: 1_096)
     monkeypatch.setattr(serving, "hold_drain", lambda: None)
     plain = Settings.from_env({"CODEX_ENCRYPTION_KEY": "x" * 32})
     assert serve(plain) == 0
     assert given[0]["target"] == "app.asgi:application"
     assert given[0]["backlog"] == serving.BACKLOG
+    assert given[0]["backpressure"] == 500
     assert "ssl_cert" not in given[0]
     assert given[0]["workers"] == 1
     assert given[0]["respawn_failed_workers"] is True
@@ -262,6 +263,16 @@ def test_descriptors_are_raised_to_what_the_machine_allows(
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
     monkeypatch.setattr(resource, "setrlimit", lambda _, new: set_to.append(new))
     with caplog.at_level(logging.WARNING, "app.serving"):
-        raise_descriptor_limit()
+        found = raise_descriptor_limit()
+    assert found == (limits[1] if limits[1] != resource.RLIM_INFINITY else found)
     assert set_to == ([(limits[1], limits[1])] if raised else [])
     assert bool(caplog.records) is warned
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "connections"),
+    [(64, 1), (200, 52), (1_096, 500), (1 << 20, serving.CONNECTIONS_MAX)],
+)
+def test_connections_leave_descriptors_for_the_rest(descriptors, connections):
+    """Two for each stream, and some for files and the database."""
+    assert serving.connections_max(descriptors) == connections

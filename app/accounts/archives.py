@@ -59,7 +59,8 @@ def unpack(data: bytes) -> list[Member]:
 def _members(archive: ZipFile) -> Iterator[Member]:
     left = UNPACKED_BYTES_MAX
     for info in archive.infolist():
-        if info.is_dir() or _is_clutter(info.filename):
+        # Not `is_dir`: it looks at the last character of a name that may have none.
+        if info.filename.endswith("/") or _is_clutter(info.filename):
             continue
         member = _member(archive, info, bytes_max=min(left, MEMBER_BYTES_MAX))
         left -= len(member.data)

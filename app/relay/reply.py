@@ -9,7 +9,7 @@ Rule 4: a stream that ends without its terminal event is broken, whatever its tr
 import asyncio
 from typing import Final
 
-from msgspec import Struct
+from msgspec import DecodeError, Struct, json
 
 from app.dialects.chat_upstream.decoder import RetoldDecoder
 from app.dialects.responses.encrypted import of_event
@@ -189,7 +189,7 @@ class Reply:
             piece = await self._upstream.read()
             if piece is None:
                 last = self._decoder.finish()
-                if last is None:
+                if last is None or not _whole(last.data):
                     return None, False
                 batch = Batch(last.raw, [last])
             else:
@@ -280,6 +280,18 @@ def _decoder(
 
 _CUT: Final = "The upstream's stream broke off before its end."
 _SILENT: Final = "The upstream fell silent in the middle of its reply."
+
+
+def _whole(data: bytes) -> bool:
+    """Tell whether the event that the end of a body completes was sent to its own end.
+
+    A body that is cut can end properly, in the middle of an event: half a document is none.
+    """
+    try:
+        json.decode(data)
+    except (DecodeError, RecursionError):
+        return False
+    return True
 
 
 def _measure(heard: Heard, data: bytes) -> None:

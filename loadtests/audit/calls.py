@@ -161,6 +161,8 @@ def _twice(books: Books) -> Iterator[str]:
         ("attempt", Counter((row["uid"], row["number"]) for row in books.attempts)),
     ):
         yield from (f"{what} {key} stands there {n} times" for key, n in keys.items() if n > 1)
+    whole = Counter(row["uid"] for row in books.attempts if row["outcome"] == "succeeded")
+    yield from (f"{uid} has {n} attempts that succeeded" for uid, n in whole.items() if n > 1)
 
 
 def _sums(books: Books) -> Iterator[str]:

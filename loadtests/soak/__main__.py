@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -24,9 +24,9 @@ from typing import Any, Final
 import httpx
 
 from loadtests.audit import books
-from loadtests.audit.evidence import Course, Evidence
+from loadtests.audit.evidence import Course, Evidence, Scrape
 from loadtests.audit.invariants import FAULTS_SHOWN, Report, examine
-from loadtests.audit.processes import MIB, slope_mib, warm
+from loadtests.audit.processes import IDLE, MIB, slope_mib, warm
 from loadtests.callers import Callers, Pace
 from loadtests.soak import plans, plots
 from loadtests.soak.sampling import Sampler
@@ -107,9 +107,9 @@ def run(
         sampler = Sampler(gateway.url, API_KEY, gateway.pid, tasks)
         before = asyncio.run(_once(asking, sampler))
         judged = asyncio.run(load(asking, sampler, count=callers, seconds=seconds))
-        gateway.settled()
-        until(lambda: not simulator.see("state")["in_flight"], "all is quiet", within_s=QUIET_S)
-        until(lambda: gateway.metrics()["codex2api_journal_depth"] == 0, "the journal is moved")
+        _wait(lambda: idle(gateway.metrics()), within_s=30.0)
+        _wait(lambda: not simulator.see("state")["in_flight"], within_s=QUIET_S)
+        _wait(lambda: gateway.metrics()["codex2api_journal_depth"] == 0, within_s=30.0)
         time.sleep(5.0)
         after = asyncio.run(_look(sampler))
         scrapes = [*sampler.scrapes, gateway.metrics()]
@@ -136,6 +136,18 @@ def run(
         gateway.stop()
         simulator.stop()
     return evidence, course, asking
+
+
+def idle(metrics: Scrape) -> bool:
+    """Tell whether nothing is under way."""
+    return not any(metrics.get(gauge) for gauge in IDLE)
+
+
+def _wait(done: Callable[[], bool], *, within_s: float) -> None:
+    """Wait for something, but not for ever: the checker says it if it is not so."""
+    ends_at = time.monotonic() + within_s
+    while not done() and time.monotonic() < ends_at:
+        time.sleep(0.1)
 
 
 async def _once(callers: Callers, sampler: Sampler) -> Any:

@@ -1,6 +1,7 @@
 """Tests of app.accounts.archives."""
 
 from io import BytesIO
+from pathlib import Path
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZipFile
 
 import pytest
@@ -31,6 +32,12 @@ def test_the_files_of_an_archive_come_in_their_order():
     )
     assert is_archive(data)
     assert unpack(data) == [Member("b.json", b"1"), Member("folder/a.json", b"2")]
+
+
+def test_a_file_without_a_name_is_a_file():
+    """Names are only shown; the library makes no such archive, a fuzzer did."""
+    data = (Path(__file__).parents[1] / "fuzz" / "imports" / "nameless").read_bytes()
+    assert "" in [each.name for each in unpack(data)]
 
 
 def test_an_empty_archive_has_no_files():

@@ -145,6 +145,14 @@ async def test_a_stream_without_its_last_blank_line_is_whole():
 
 
 @virtual
+@pytest.mark.parametrize("cut", [12, 40])
+async def test_half_an_event_at_the_end_of_a_body_is_none(cut):
+    """Not even of the terminal event: a proper end of HTTP makes no cut a success."""
+    scene = Scene(a=[Answer([CREATED + DELTA, DONE[:-cut]])])
+    assert isinstance(await refused(scene), StreamIncomplete)
+
+
+@virtual
 async def test_a_long_prelude_is_not_held_for_ever():
     """Past its bound it goes out, and from then on no other account is tried."""
     long = event("response.in_progress", pad="x" * 70_000)

@@ -1,5 +1,6 @@
 """Tests of app.store.keys."""
 
+import hmac
 import re
 from hashlib import sha256
 
@@ -208,3 +209,25 @@ async def test_a_key_of_which_only_the_digest_is_known_opens(store: Store) -> No
     for again in (brought, Secret(text)):
         with pytest.raises(InvalidRequest, match="already"):
             await store.keys.create(name="again", at=1.0, key=again)
+
+
+async def test_every_key_takes_the_same_steps(store: Store, monkeypatch) -> None:
+    """Unknown, revoked, nearly right and long ones: as many comparisons of as many bytes."""
+    good = (await store.keys.create(name="good", at=1.0)).key.reveal()
+    revoked = await store.keys.create(name="revoked", at=1.0)
+    assert await store.keys.revoke(revoked.caller.id, at=2.0)
+    book = await book_of(store)
+    compared: list[tuple[int, int]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((len(one), len(other)))
+        return one == other
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    steps = []
+    for key in (revoked.key.reveal(), good[:-1] + "x", "sk-unknown", "x" * 8_000):
+        compared.clear()
+        assert book.find(key) is None
+        steps.append(list(compared))
+    assert steps[0]
+    assert all(each == steps[0] for each in steps)

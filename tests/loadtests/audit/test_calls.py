@@ -19,7 +19,9 @@ FIGURES = {"input": 7, "cached": 2, "output": 3, "reasoning": 0, "cost_nusd": 50
 REQUEST: dict[str, Any] = {
     "uid": "u1", "request_id": "call-1", "code": "ok", "source": "upstream", "interrupted": 0,
 } | FIGURES  # fmt: skip
-ATTEMPT: dict[str, Any] = {"uid": "u1", "number": 1, "source": "upstream"} | FIGURES
+ATTEMPT: dict[str, Any] = {
+    "uid": "u1", "number": 1, "source": "upstream", "outcome": "succeeded",
+} | FIGURES  # fmt: skip
 TOTAL = {"requests": 1, "attempts": 1} | FIGURES
 GOOD = Books([REQUEST], [ATTEMPT], [TOTAL])
 CUT = structs.replace(SEEN, ended=False, response_id="", code="stream_incomplete")
@@ -67,6 +69,12 @@ WRONG: list[tuple[Seen, Books, list[dict[str, Any]], str]] = [
     (structs.replace(SEEN, unpriced=True), GOOD, [RECORD], "by upstream"),
     (SEEN, Books([REQUEST, REQUEST | {"uid": "u2"}], [ATTEMPT], [TOTAL]), [RECORD], "2 times"),
     (SEEN, structs.replace(GOOD, attempts=[ATTEMPT, ATTEMPT]), [RECORD], "('u1', 1) stands there"),
+    (
+        SEEN,
+        structs.replace(GOOD, attempts=[ATTEMPT, ATTEMPT | {"number": 2}]),
+        [RECORD],
+        "2 attempts that succeeded",
+    ),
     (SEEN, changed(cost_nusd=51), [RECORD], "cost_nusd is not the sum"),
     (SEEN, structs.replace(GOOD, totals=[]), [RECORD], "the hours have 0 requests"),
 ]

@@ -1,0 +1,1 @@
+"""Bytes from anywhere, against the parsers that meet them: what may be raised, and nothing else."""
