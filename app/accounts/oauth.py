@@ -3,28 +3,32 @@
 In the browser the registered address to come back to is the operator's own machine, where
 nothing listens; so he copies the address that his browser ends at and pastes it here. `state`
 ties it to the login that was begun, and the PKCE verifier, which never leaves, proves that the
-code is ours. Logins in progress live in memory, few and not for long: a login must be finished
-in the process that began it. Nothing is stored here; the account that comes out is the caller's.
+code is ours. Logins in progress are few and not for long, and are kept by whoever is given for it:
+a login may be finished in another process than the one that began it, if both are given the same.
+Nothing is stored here; the account that comes out is the caller's.
 """
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 from msgspec import Struct
 
 from app.accounts.new_account import NewAccount, Unusable, from_tokens, printable
 from app.domain.account import Secret
-from app.domain.login import AuthorizationGrant, DeviceLogin
+from app.domain.login import AuthorizationGrant, Claim, DeviceLogin
 from app.errors import InvalidRequest, NotSupportedByUpstream, UpstreamError
 from app.ports import Clock, RenewalRefused, RenewalUnknown, RenewalUnsent, Tokens
 
-LOGINS_MAX = 256
-LOGIN_TTL_S = 900.0
+LOGIN_TTL_S: Final = 900.0
 """As long as the authorization server keeps a device code."""
+HELD_S: Final = 120.0
+"""For so long nobody else goes on with a device login whose process may have died meanwhile: longer
+than the authorization server is waited for."""
 
 _PASTED_CHARS_MAX = 8192
 _QUERY_FIELDS_MAX = 32
@@ -67,41 +71,62 @@ class DeviceCode(Struct, frozen=True):
     expires_at: float
 
 
+class PendingLogins(Protocol):
+    """Where logins in progress are kept, `LOGINS_MAX` at most; an id is as long as it likes."""
+
+    async def put(self, id: str, login: Secret, *, expires_at: float, due_at: float) -> None:
+        """Keep a login; it replaces one of the same id."""
+
+    async def take(self, id: str, *, now: float) -> Secret | None:
+        """Return a login that has not expired, and forget it: to one only, if several take it."""
+
+    async def claim(self, id: str, *, now: float, until: float) -> Claim | None:
+        """Return a login that is due, and let nobody else have it before `until`.
+
+        None if there is no such login, or it has expired.
+        """
+
+
 class _Browser(Struct, frozen=True):
     verifier: Secret
     proxy_url: Secret | None
+    expires_at: float
 
 
-class _Device(Struct):
-    """`poll_at` keeps the server's pace; while `grant` is there only the exchange is missing."""
+class _Device(Struct, frozen=True):
+    """While `grant` is there only the exchange is missing."""
 
     login: DeviceLogin
     proxy_url: Secret | None
-    poll_at: float
+    expires_at: float
     grant: AuthorizationGrant | None = None
-    busy: bool = False
 
 
 class Logins:
     """All logins in progress."""
 
     def __init__(
-        self, *, server: LoginServer, clock: Clock, entropy: Callable[[int], bytes]
+        self,
+        *,
+        server: LoginServer,
+        pending: PendingLogins,
+        clock: Clock,
+        entropy: Callable[[int], bytes],
     ) -> None:
         """Take `entropy` as a source of unguessable bytes (`secrets.token_bytes`)."""
         self._server = server
+        self._pending = pending
         self._clock = clock
         self._entropy = entropy
-        self._browsers: _Pending[_Browser] = _Pending(clock)
-        self._devices: _Pending[_Device] = _Pending(clock)
 
-    def begin(self, *, proxy_url: Secret | None = None) -> BrowserLogin:
+    async def begin(self, *, proxy_url: Secret | None = None) -> BrowserLogin:
         """Begin a login in the browser; `proxy_url` is the account's own."""
         state, verifier = _text(self._entropy(32)), _text(self._entropy(64))
         challenge = _text(sha256(verifier.encode()).digest())
-        expires_at = self._browsers.put(state, _Browser(Secret(verifier), proxy_url))
+        login = _Browser(Secret(verifier), proxy_url, self._clock.now() + LOGIN_TTL_S)
+        await self._put(_browser(state), login)
         url = self._server.authorize_url(challenge=challenge, state=state)
-        return BrowserLogin(state=state, url=url, expires_at=expires_at)
+        return BrowserLogin(state=state, url=url, expires_at=login.expires_at)
 
     async def finish(
         self, pasted: str, *, state: str | None = None, name: str | None = None
@@ -120,17 +145,18 @@ class Logins:
         if told is not None and state is not None and told != state:
             raise InvalidRequest("The pasted address belongs to another login.", param="state")
         key = told or state or ""
-        login = self._browsers.take(key)
-        if login is None:
+        kept = await self._pending.take(_browser(key), now=self._clock.now())
+        if kept is None:
             raise InvalidRequest(
                 "There is no such login, or it has expired: begin anew.", param="state"
             )
+        login = _decoded(kept, _Browser)
         grant = AuthorizationGrant(code=Secret(code), verifier=login.verifier)
         try:
             with _told():
                 tokens = await self._server.exchange_code(grant, proxy_url=login.proxy_url)
         except Unreached:
-            self._browsers.put(key, login)
+            await self._put(_browser(key), login)
             raise
         return _account(tokens, name)
 
@@ -144,15 +170,15 @@ class Logins:
         """
         with _told():
             login = await self._server.start_device(proxy_url=proxy_url)
-        key = _text(self._entropy(16))
-        poll_at = self._clock.now() + login.interval_s
-        expires_at = self._devices.put(key, _Device(login, proxy_url, poll_at))
+        key, now = _text(self._entropy(16)), self._clock.now()
+        device = _Device(login, proxy_url, now + LOGIN_TTL_S)
+        await self._put(_device(key), device, due_at=now + login.interval_s)
         return DeviceCode(
             id=key,
             user_code=login.user_code,
             url=login.url,
             interval_s=login.interval_s,
-            expires_at=expires_at,
+            expires_at=device.expires_at,
         )
 
     async def poll_device(self, id: str, *, name: str | None = None) -> NewAccount | None:
@@ -164,37 +190,46 @@ class Logins:
             InvalidRequest: There is no such login, or it was refused.
             UpstreamError: The authorization server is away, busy or silent; ask again.
         """
-        device = self._devices.get(id)
-        if device is None:
+        now = self._clock.now()
+        claim = await self._pending.claim(_device(id), now=now, until=now + HELD_S)
+        if claim is None:
             raise InvalidRequest(
                 "There is no such login, or it has expired: begin anew.", param="id"
             )
-        if device.busy:
+        if claim.login is None:
             return None
-        device.busy = True
+        device = _decoded(claim.login, _Device)
+        due_at = now if device.grant else now + device.login.interval_s
+        over = False
         try:
             with _told():
-                tokens = await self._polled(device)
+                device = await self._granted(device)
+                if device.grant is None:
+                    return None
+                due_at = now
+                proxy_url = device.proxy_url
+                tokens = await self._server.exchange_code(device.grant, proxy_url=proxy_url)
+            over = True
         except InvalidRequest:
-            self._devices.take(id)
+            over = True
             raise
         finally:
-            device.busy = False
-        if tokens is None:
-            return None
-        self._devices.take(id)
+            if over:
+                await self._pending.take(_device(id), now=now)
+            else:
+                await self._put(_device(id), device, due_at=due_at)
         return _account(tokens, name)
 
-    async def _polled(self, device: _Device) -> Tokens | None:
-        if device.grant is None:
-            now = self._clock.now()
-            if now < device.poll_at:
-                return None
-            device.poll_at = now + device.login.interval_s
-            device.grant = await self._server.poll_device(device.login, proxy_url=device.proxy_url)
-        if device.grant is None:
-            return None
-        return await self._server.exchange_code(device.grant, proxy_url=device.proxy_url)
+    async def _granted(self, device: _Device) -> _Device:
+        """Return the login with its grant, if the person has agreed."""
+        if device.grant is not None:
+            return device
+        grant = await self._server.poll_device(device.login, proxy_url=device.proxy_url)
+        return msgspec.structs.replace(device, grant=grant)
+
+    async def _put(self, id: str, login: _Browser | _Device, *, due_at: float = 0.0) -> None:
+        text = Secret(msgspec.json.encode(login, enc_hook=_revealed).decode())
+        await self._pending.put(id, text, expires_at=login.expires_at, due_at=due_at)
 
 
 class Unreached(UpstreamError):
@@ -204,34 +239,26 @@ class Unreached(UpstreamError):
 T = TypeVar("T")
 
 
-class _Pending(Generic[T]):
-    """Logins by key: at most `LOGINS_MAX`, each for `LOGIN_TTL_S`, the oldest goes first."""
+def _browser(state: str) -> str:
+    return f"browser {state}"
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._logins: dict[str, tuple[float, T]] = {}
 
-    def put(self, key: str, login: T) -> float:
-        """Keep a login and return when it expires (epoch seconds)."""
-        expires_at = self._clock.now() + LOGIN_TTL_S
-        while len(self._logins) >= LOGINS_MAX:
-            del self._logins[next(iter(self._logins))]
-        self._logins[key] = (expires_at, login)
-        return expires_at
+def _device(id: str) -> str:
+    return f"device {id}"
 
-    def get(self, key: str) -> T | None:
-        """Return a login that has not expired."""
-        expires_at, login = self._logins.get(key, (0.0, None))
-        if expires_at <= self._clock.now():
-            self._logins.pop(key, None)
-            return None
-        return login
 
-    def take(self, key: str) -> T | None:
-        """Return a login that has not expired, and forget it."""
-        login = self.get(key)
-        self._logins.pop(key, None)
-        return login
+def _revealed(value: Any) -> str:
+    """Return what is in a secret: the text of a login is one itself."""
+    if not isinstance(value, Secret):
+        raise TypeError(type(value).__name__)
+    return value.reveal()
+
+
+def _decoded(login: Secret, kind: type[T]) -> T:
+    def concealed(wanted: type, value: Any) -> Any:
+        return wanted(value)
+
+    return msgspec.json.decode(login.reveal(), type=kind, dec_hook=concealed)
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from msgspec import structs
 
 from app.accounts.enrolment import enrolment
 from app.accounts.new_account import NewAccount
-from app.accounts.oauth import Logins, Unreached
+from app.accounts.oauth import BrowserLogin, Logins, Unreached
+from app.accounts.pending import MemoryLogins
 from app.cli.command import SecretText, answer, json_option, with_store
 from app.cli.enrolling import added_line, added_value, auth_server, uninterrupted
 from app.cli.options import account_options, given
@@ -57,8 +58,7 @@ class _Login:
 
     def in_browser(self) -> Added:
         """Show an address, take the one that the browser ends at, and add the account."""
-        logins = with_store(_logins)
-        begun = logins.begin(proxy_url=self._proxy_url)
+        logins, begun = with_store(self._begun)
         _say(f"Open this address and log in:\n\n{begun.url}\n")
         for _ in range(PASTES_MAX):
             # Asked outside of the event loop, which would not hear Ctrl-C meanwhile.
@@ -96,6 +96,10 @@ class _Login:
 
         return with_store(use)
 
+    async def _begun(self, store: Store, settings: Settings) -> tuple[Logins, BrowserLogin]:
+        logins = await _logins(store, settings)
+        return logins, await logins.begin(proxy_url=self._proxy_url)
+
     def _finish(self, logins: Logins, pasted: str, state: str) -> Added:
         async def use(store: Store, _settings: Settings) -> Added:
             with uninterrupted():
@@ -111,7 +115,9 @@ class _Login:
 
 async def _logins(_store: Store, settings: Settings) -> Logins:
     server = auth_server(settings)
-    return Logins(server=server, clock=SystemClock(), entropy=secrets.token_bytes)
+    return Logins(
+        server=server, pending=MemoryLogins(), clock=SystemClock(), entropy=secrets.token_bytes
+    )
 
 
 def _say(text: str) -> None:

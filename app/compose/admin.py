@@ -48,7 +48,9 @@ class Administration:
             rows=store.accounts,
             roster=roster,
             enroller=Enroller(server=server, rows=store.accounts, clock=clock),
-            logins=Logins(server=server, clock=clock, entropy=secrets.token_bytes),
+            logins=Logins(
+                server=server, pending=store.logins, clock=clock, entropy=secrets.token_bytes
+            ),
             hands=Hands(
                 reload=opened.catch_up,
                 renew=self._renew,

@@ -1,8 +1,13 @@
 """A login in progress: what stands between the operator's browser and an account's credential."""
 
+from typing import Final
+
 from msgspec import Struct
 
 from app.domain.account import Secret
+
+LOGINS_MAX: Final = 256
+"""Logins in progress at a time; the oldest give way."""
 
 
 class AuthorizationGrant(Struct, frozen=True):
@@ -23,3 +28,10 @@ class DeviceLogin(Struct, frozen=True):
     user_code: str
     url: str
     interval_s: float
+
+
+class Claim(Struct, frozen=True):
+    """What came of wanting to go on with a login that is in progress."""
+
+    login: Secret | None
+    """None while it is not due, or somebody else goes on with it."""

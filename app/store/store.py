@@ -22,6 +22,7 @@ from app.store.engine import Database
 from app.store.idempotency import Idempotency
 from app.store.keys import KeyBook, Keys
 from app.store.ledger import StoredLedger
+from app.store.logins import StoredLogins
 from app.store.postgres import PostgresDatabase, address
 from app.store.prices import StoredPrices
 from app.store.reports import Reports
@@ -63,6 +64,7 @@ class Store:
         self.administration = Administration(database, vault.keyring)
         self.audit = Audit(database)
         self.idempotency = Idempotency(database, vault.keyring)
+        self.logins = StoredLogins(database, vault.keyring)
 
     @classmethod
     @asynccontextmanager

@@ -352,6 +352,16 @@ idempotency = Table(
     Index("idempotency_by_age", "at"),
 )
 
+logins = Table(
+    "logins",
+    metadata,
+    # A digest of what names it. The text is sealed; a rotation leaves it, for it lives minutes.
+    Column("id", String(64), primary_key=True),
+    Column("expires_at", Double, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("login", LargeBinary, nullable=False),
+)
+
 prices = Table(
     "prices",
     metadata,

@@ -7,9 +7,10 @@ from itertools import count
 
 import pytest
 
-from app.accounts.oauth import LOGIN_TTL_S, LOGINS_MAX, Logins
+from app.accounts.oauth import LOGIN_TTL_S, Logins
+from app.accounts.pending import MemoryLogins
 from app.domain.account import Secret
-from app.domain.login import AuthorizationGrant, DeviceLogin
+from app.domain.login import LOGINS_MAX, AuthorizationGrant, DeviceLogin
 from app.errors import InvalidRequest, NotSupportedByUpstream, UpstreamError
 from app.ports import RenewalRefused, RenewalUnknown, RenewalUnsent, Tokens
 from tests.accounts.tokens import jwt, payload
@@ -78,7 +79,10 @@ class Bench:
         self.server = FakeLoginServer()
         numbers = count()
         self.logins = Logins(
-            server=self.server, clock=self.clock, entropy=lambda n: next(numbers).to_bytes(n, "big")
+            server=self.server,
+            pending=MemoryLogins(),
+            clock=self.clock,
+            entropy=lambda n: next(numbers).to_bytes(n, "big"),
         )
 
 
@@ -95,7 +99,7 @@ def callback(login, code="c0de"):
 
 async def test_a_login_in_the_browser_gives_an_account(bench):
     """The verifier that goes with the code is the one whose digest went with the browser."""
-    login = bench.logins.begin(proxy_url=PROXY)
+    login = await bench.logins.begin(proxy_url=PROXY)
     account = await bench.logins.finish(f"  {callback(login)}\n", name="mine")
     assert (account.name, account.refresh_token) == ("mine", Secret("rt_1"))
     assert account.chatgpt_account_id == "acc-00001"
@@ -120,7 +124,7 @@ async def test_a_login_in_the_browser_gives_an_account(bench):
 )
 async def test_a_pasted_address_may_be_cut(bench, form):
     """What matters is its end."""
-    login = bench.logins.begin()
+    login = await bench.logins.begin()
     account = await bench.logins.finish(form.format(state=login.state))
     assert account.name == "user-1@example.com"
     assert bench.server.grants[0].code == Secret("c0de")
@@ -128,7 +132,7 @@ async def test_a_pasted_address_may_be_cut(bench, form):
 
 async def test_a_bare_code_needs_its_state_beside_it(bench):
     """Otherwise anybody's code could be slipped in."""
-    login = bench.logins.begin()
+    login = await bench.logins.begin()
     with pytest.raises(InvalidRequest, match="no such login"):
         await bench.logins.finish("c0de")
     assert await bench.logins.finish("c0de", state=login.state)
@@ -154,7 +158,7 @@ async def test_what_is_no_callback_is_refused(bench, pasted, reason):
 
 async def test_the_address_of_another_login_is_refused(bench):
     """Both logins stay as they were."""
-    one, other = bench.logins.begin(), bench.logins.begin()
+    one, other = await bench.logins.begin(), await bench.logins.begin()
     with pytest.raises(InvalidRequest, match="another login"):
         await bench.logins.finish(callback(one), state=other.state)
     assert await bench.logins.finish(callback(one), state=one.state)
@@ -163,7 +167,7 @@ async def test_the_address_of_another_login_is_refused(bench):
 
 async def test_a_login_works_once(bench):
     """Its state is spent with it."""
-    login = bench.logins.begin()
+    login = await bench.logins.begin()
     await bench.logins.finish(callback(login))
     with pytest.raises(InvalidRequest, match="no such login"):
         await bench.logins.finish(callback(login))
@@ -171,7 +175,7 @@ async def test_a_login_works_once(bench):
 
 async def test_a_login_expires(bench):
     """After a quarter of an hour nobody comes back."""
-    login = bench.logins.begin()
+    login = await bench.logins.begin()
     await bench.clock.advance(LOGIN_TTL_S)
     with pytest.raises(InvalidRequest, match="expired"):
         await bench.logins.finish(callback(login))
@@ -179,7 +183,7 @@ async def test_a_login_expires(bench):
 
 async def test_the_oldest_login_gives_way(bench):
     """Their number is bounded."""
-    logins = [bench.logins.begin() for _ in range(LOGINS_MAX + 1)]
+    logins = [await bench.logins.begin() for _ in range(LOGINS_MAX + 1)]
     with pytest.raises(InvalidRequest, match="no such login"):
         await bench.logins.finish(callback(logins[0]))
     assert await bench.logins.finish(callback(logins[1]))
@@ -187,7 +191,7 @@ async def test_the_oldest_login_gives_way(bench):
 
 async def test_a_login_that_did_not_reach_the_server_can_be_pasted_again(bench):
     """Nothing was spent."""
-    login = bench.logins.begin()
+    login = await bench.logins.begin()
     bench.server.faults = [RenewalUnsent("no route")]
     with pytest.raises(UpstreamError, match="could not be reached"):
         await bench.logins.finish(callback(login))
@@ -204,7 +208,7 @@ async def test_a_login_that_did_not_reach_the_server_can_be_pasted_again(bench):
 )
 async def test_a_login_that_failed_is_spent(bench, fault, error, reason):
     """Its code may be."""
-    login = bench.logins.begin()
+    login = await bench.logins.begin()
     bench.server.faults = [fault]
     with pytest.raises(error, match=reason):
         await bench.logins.finish(callback(login))
@@ -214,7 +218,7 @@ async def test_a_login_that_failed_is_spent(bench, fault, error, reason):
 
 async def test_an_answer_with_an_unusable_token_is_the_servers_fault(bench):
     """Not the operator's."""
-    login = bench.logins.begin()
+    login = await bench.logins.begin()
     bench.server.access_token = "a b"
     with pytest.raises(UpstreamError, match="access_token has characters"):
         await bench.logins.finish(callback(login))

@@ -48,7 +48,7 @@ class DevicePolled(Struct, frozen=True):
 
 
 class LoginsController(Controller):
-    """Logins in progress live in the worker that began them, for fifteen minutes."""
+    """Logins in progress live for fifteen minutes; any worker finishes what another one began."""
 
     path = "/oauth"
     tags = ("logins",)
@@ -56,7 +56,7 @@ class LoginsController(Controller):
     @post("/generate-auth-url", status_code=200, opt={UNREPEATED: True})
     async def begin(self, data: JSONBody[Begin], desk: Given[AccountDesk]) -> BrowserLogin:
         """Begin a login: open `url`, log in, and paste the address that the browser ends at."""
-        return desk.logins.begin(proxy_url=_proxy(data.proxy_url))
+        return await desk.logins.begin(proxy_url=_proxy(data.proxy_url))
 
     @post("/exchange-code", opt={UNREPEATED: True})
     async def finish(
