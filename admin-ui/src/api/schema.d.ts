@@ -7379,8 +7379,6 @@ export interface operations {
     usage_lines: {
         parameters: {
             query?: {
-                /** @description What sums can be told apart by. */
-                by?: components["schemas"]["By"];
                 /** @description How fine a series is. */
                 step?: components["schemas"]["StepName"];
                 /** @description Hours (at most 48) or days. */
@@ -7388,6 +7386,8 @@ export interface operations {
                 caller_id?: string | null;
                 account_id?: string | null;
                 model?: string | null;
+                /** @description What sums can be told apart by. */
+                by?: components["schemas"]["By"];
             };
             header?: never;
             path?: never;

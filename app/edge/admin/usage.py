@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import msgspec
 from litestar import Controller, get
 from litestar.di import NamedDependency as Given
+from litestar.di import Provide
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 from msgspec import Struct
@@ -102,128 +103,129 @@ _BY: Final = {
 }
 
 
+async def only(caller_id: Filter = None, account_id: Filter = None, model: Filter = None) -> Only:
+    """Return what sums are asked of."""
+    return Only(caller_id, account_id, model)
+
+
+class Span(Struct, frozen=True):
+    """So many hours or days."""
+
+    step: StepName
+    count: int
+
+    @property
+    def window(self) -> Window:
+        """The same as a store has it."""
+        return Window(_STEPS[self.step], self.count)
+
+
+async def span(step: FromQuery[StepName] = StepName.HOUR, count: Count = 24) -> Span:
+    """Return the hours or days that sums are asked of."""
+    return Span(step, count)
+
+
+async def wanted(  # noqa: PLR0913 - one argument a query parameter
+    *,
+    caller_id: Filter = None,
+    account_id: Filter = None,
+    model: Filter = None,
+    status_class: Annotated[int | None, QueryParameter(ge=0, le=5)] = None,
+    code: Filter = None,
+    request_id: Filter = None,
+    since: FromQuery[float | None] = None,
+    until: FromQuery[float | None] = None,
+) -> Wanted:
+    """Return which requests are asked for."""
+    return Wanted(caller_id, account_id, model, status_class, code, request_id, since, until)
+
+
 class UsageController(Controller):
     """Usage. Hours and days are those of UTC, and the present one is part of each window."""
 
     path = "/usage"
     tags = ("usage",)
+    dependencies = {  # noqa: RUF012 - so Litestar has it
+        "only": Provide(only),
+        "span": Provide(span),
+        "wanted": Provide(wanted),
+    }
 
     @get("/overview")
     async def overview(
-        self,
-        *,
-        reports: Given[ReportRows],
-        clock: Given[Clock],
-        caller_id: Filter = None,
-        account_id: Filter = None,
-        model: Filter = None,
+        self, reports: Given[ReportRows], clock: Given[Clock], only: Given[Only]
     ) -> Overview:
         """Return the sums of this hour, today, and the last 24 hours, 7 days and 30 days."""
-        return await reports.overview(clock.now(), Only(caller_id, account_id, model))
+        return await reports.overview(clock.now(), only)
 
     @get("/series")
-    async def series(  # noqa: PLR0913 - one argument a query parameter
+    async def series(
         self,
-        *,
         reports: Given[ReportRows],
         clock: Given[Clock],
-        step: FromQuery[StepName] = StepName.HOUR,
-        count: Count = 24,
-        caller_id: Filter = None,
-        account_id: Filter = None,
-        model: Filter = None,
+        span: Given[Span],
+        only: Given[Only],
     ) -> Series:
         """Return a point for each hour or day."""
-        only = Only(caller_id, account_id, model)
-        return Series(await reports.series(Window(_STEPS[step], count), clock.now(), only))
+        return Series(await reports.series(span.window, clock.now(), only))
 
     @get("/lines")
-    async def lines(  # noqa: PLR0913 - one argument a query parameter
+    async def lines(
         self,
         *,
         reports: Given[ReportRows],
         clock: Given[Clock],
+        span: Given[Span],
+        only: Given[Only],
         by: FromQuery[By] = By.MODEL,
-        step: FromQuery[StepName] = StepName.HOUR,
-        count: Count = 24,
-        caller_id: Filter = None,
-        account_id: Filter = None,
-        model: Filter = None,
     ) -> Lines:
         """Return the sums of each model, account or caller."""
-        only, window = Only(caller_id, account_id, model), Window(_STEPS[step], count)
-        return Lines(await reports.lines(_BY[by], window, clock.now(), only))
+        return Lines(await reports.lines(_BY[by], span.window, clock.now(), only))
 
     @get("/errors")
-    async def errors(  # noqa: PLR0913 - one argument a query parameter
+    async def errors(
         self,
-        *,
         reports: Given[ReportRows],
         clock: Given[Clock],
-        step: FromQuery[StepName] = StepName.HOUR,
-        count: Count = 24,
-        caller_id: Filter = None,
-        account_id: Filter = None,
-        model: Filter = None,
+        span: Given[Span],
+        only: Given[Only],
     ) -> Codes:
         """Return how many requests ended with which code."""
-        only, window = Only(caller_id, account_id, model), Window(_STEPS[step], count)
-        return Codes(await reports.codes(window, clock.now(), only))
+        return Codes(await reports.codes(span.window, clock.now(), only))
 
     @get("/latency")
-    async def latency(  # noqa: PLR0913 - one argument a query parameter
+    async def latency(
         self,
-        *,
         reports: Given[ReportRows],
         clock: Given[Clock],
-        step: FromQuery[StepName] = StepName.HOUR,
-        count: Count = 24,
-        caller_id: Filter = None,
-        account_id: Filter = None,
-        model: Filter = None,
+        span: Given[Span],
+        only: Given[Only],
     ) -> Latency:
         """Return how long the first events took."""
-        only, window = Only(caller_id, account_id, model), Window(_STEPS[step], count)
-        return await reports.latency(window, clock.now(), only)
+        return await reports.latency(span.window, clock.now(), only)
 
     @get("/requests")
-    async def requests(  # noqa: PLR0913 - one argument a query parameter
+    async def requests(
         self,
         *,
         requests: Given[RequestRows],
-        caller_id: Filter = None,
-        account_id: Filter = None,
-        model: Filter = None,
-        status_class: Annotated[int | None, QueryParameter(ge=0, le=5)] = None,
-        code: Filter = None,
-        request_id: Filter = None,
-        since: FromQuery[float | None] = None,
-        until: FromQuery[float | None] = None,
+        wanted: Given[Wanted],
         cursor: Filter = None,
         limit: Limit = 50,
     ) -> Requests:
         """Return single requests, page by page."""
-        wanted = Wanted(caller_id, account_id, model, status_class, code, request_id, since, until)
         page = await requests.page(wanted, after=place(cursor), limit=limit)
         return Requests(page.requests, None if page.next is None else cursor_of(page.next))
 
     @get("/requests.csv", media_type=CSV_TYPE)
-    async def requests_csv(  # noqa: PLR0913 - one argument a query parameter
+    async def requests_csv(
         self,
         *,
         requests: Given[RequestRows],
-        caller_id: Filter = None,
-        account_id: Filter = None,
-        model: Filter = None,
-        status_class: Annotated[int | None, QueryParameter(ge=0, le=5)] = None,
-        code: Filter = None,
-        request_id: Filter = None,
-        since: FromQuery[float | None] = None,
-        until: FromQuery[float | None] = None,
+        wanted: Given[Wanted],
         rows: Annotated[int, QueryParameter(ge=1, le=CSV_ROWS_MAX)] = CSV_ROWS_MAX,
     ) -> Stream:
         """Return single requests as CSV, at most a hundred thousand."""
-        wanted = Wanted(caller_id, account_id, model, status_class, code, request_id, since, until)
         named = {"content-disposition": 'attachment; filename="requests.csv"'}
         return Stream(_csv(requests, wanted, rows), media_type=CSV_TYPE, headers=named)
 
