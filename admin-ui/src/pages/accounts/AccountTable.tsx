@@ -77,6 +77,10 @@ export function AccountTable(props: Props) {
   const first = items[0]?.index ?? 0;
   const last = items.at(-1)?.index ?? 0;
   useEffect(() => setSeen({ first, last }), [first, last]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is asked for anew begins at its top
+  useEffect(() => {
+    frame.current?.scrollTo({ top: 0 });
+  }, [filters]);
   const statuses = JSON.stringify(found.statuses);
   useEffect(() => told(JSON.parse(statuses)), [statuses, told]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: sizes change with the form of a row

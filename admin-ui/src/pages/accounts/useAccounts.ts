@@ -1,5 +1,5 @@
 import { type UseQueryResult, useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useCallback, useMemo } from "react";
+import { useCallback, useEffect, useMemo, useRef } from "react";
 import { api } from "../../api/client";
 import type { AccountDetail, AccountPage, AccountRow, Status } from "../../api/types";
 import { dayBegan } from "../../ui/format";
@@ -56,7 +56,7 @@ export function useAccounts(filters: Filters, first: number, last: number) {
     }
     return { rows, today };
   }, [asked.pages]);
-  const sample = asked.pages[0];
+  const sample = useLast(asked.pages[0]);
   return {
     ...found,
     total: sample?.total ?? 0,
@@ -65,6 +65,15 @@ export function useAccounts(filters: Filters, first: number, last: number) {
     error: asked.error,
     retry: () => void queries.refetchQueries({ queryKey: KEY }),
   };
+}
+
+/** What was read last counts until something newer is: a list that lost its length would jump. */
+function useLast(page: AccountPage | undefined): AccountPage | undefined {
+  const last = useRef<AccountPage>(undefined);
+  useEffect(() => {
+    if (page) last.current = page;
+  }, [page]);
+  return page ?? last.current;
 }
 
 const NONE: Record<string, number> = {};
