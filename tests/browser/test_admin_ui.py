@@ -217,6 +217,26 @@ def test_a_setting_is_changed_and_shown_as_chosen(page: Page, pair: Pair) -> Non
     expect(page.locator("#attempts_max")).to_have_attribute("aria-invalid", "true")
 
 
+def test_a_price_is_changed_in_its_table(page: Page, pair: Pair) -> None:
+    """What is wrong stands beside its field; what is right counts, and can be taken back."""
+    sign_in(page, pair.gateway.url, "/admin/settings")
+    page.get_by_role("tab", name="Prices").click()
+    page.get_by_role("button", name="Add a price").click()
+    box = dialog(page)
+    box.get_by_role("textbox", name="Model").fill("mine")
+    box.get_by_role("textbox", name="Input", exact=True).fill("cheap")
+    box.get_by_role("button", name="Save").click()
+    expect(box.get_by_text('"cheap" is no number.')).to_be_visible()
+    expect(box.get_by_text("A number is needed.")).to_be_visible()
+    box.get_by_role("textbox", name="Input", exact=True).fill("1.25")
+    box.get_by_role("textbox", name="Output", exact=True).fill("10")
+    box.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("row", name="mine yours $1.25")).to_be_visible()
+    page.get_by_role("button", name="Edit the price of mine").click()
+    dialog(page).get_by_role("button", name="Remove my price").click()
+    expect(page.get_by_role("row", name="mine yours")).to_have_count(0)
+
+
 def test_a_session_that_ends_loses_nothing_that_was_typed(
     page: Page, context: BrowserContext, pair: Pair
 ) -> None:

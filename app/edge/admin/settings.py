@@ -131,6 +131,9 @@ def checked(values: Mapping[str, Any]) -> RuntimeSettings:
     for name in values:
         if name not in known:
             raise InvalidRequest("There is no such setting.", param=f"values.{name[:64]}")
+    prices = values.get("prices")
+    for model, price in prices.items() if isinstance(prices, dict) else ():
+        _check_price(f"values.prices.{model[:128]}", price)
     found: dict[str, Any] = {}
     for name, value in values.items():
         try:
@@ -138,13 +141,24 @@ def checked(values: Mapping[str, Any]) -> RuntimeSettings:
         except msgspec.ValidationError as error:
             told = f"{error}; it takes {expected(known[name].type)}."
             raise InvalidRequest(told, param=f"values.{name}") from None
-    prices = values.get("prices")
-    for model, price in prices.items() if isinstance(prices, dict) else ():
-        strange = set(price) - set(Price.__struct_fields__)
-        if strange:
-            param = f"values.prices.{model[:128]}.{min(strange)[:64]}"
-            raise InvalidRequest("A price has no such field.", param=param)
     return RuntimeSettings(**found)
+
+
+def _check_price(path: str, price: object) -> None:
+    """Raise `InvalidRequest` with the path of the field of a price that is wrong."""
+    if not isinstance(price, dict):
+        raise InvalidRequest("A price is an object.", param=path)
+    fields = {field.name: field for field in structs.fields(Price)}
+    for name, value in price.items():
+        if name not in fields:
+            raise InvalidRequest("A price has no such field.", param=f"{path}.{str(name)[:64]}")
+        try:
+            msgspec.convert(value, fields[name].type)
+        except msgspec.ValidationError as error:
+            raise InvalidRequest(f"{error}.", param=f"{path}.{name}") from None
+    for name, field in fields.items():
+        if field.required and name not in price:
+            raise InvalidRequest("It is missing.", param=f"{path}.{name}")
 
 
 def _page(values: RuntimeSettings, version: int) -> SettingsPage:

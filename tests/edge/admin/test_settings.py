@@ -37,7 +37,11 @@ async def test_a_change_counts_at_once_and_a_stale_one_not_at_all(admin, opened)
     ({"strategy": "best"}, "values.strategy"),
     ({"attempts_max": 0}, "values.attempts_max"),
     ({"pause_at": "high"}, "values.pause_at"),
-    ({"prices": {"m": {"input_usd_per_mtok": 1}}}, "values.prices"),
+    ({"prices": 5}, "values.prices"),
+    ({"prices": {"m": 5}}, "values.prices.m"),
+    ({"prices": {"m": {"input_usd_per_mtok": 1}}}, "values.prices.m.output_usd_per_mtok"),
+    ({"prices": {"m": {"input_usd_per_mtok": -1, "output_usd_per_mtok": 1}}},
+     "values.prices.m.input_usd_per_mtok"),
     ({"prices": {"m": {"input_usd_per_mtok": 1, "output_usd_per_mtok": 1, "tax": 1}}},
      "values.prices.m.tax"),
 ])  # fmt: skip

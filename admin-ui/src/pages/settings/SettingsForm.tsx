@@ -64,6 +64,8 @@ export function SettingsForm({ page }: { page: SettingsPage }) {
     save.error?.fields.find(
       (each) => each.field === `values.${name}` || each.field.startsWith(`values.${name}.`),
     )?.message;
+  // Prices have a table of their own.
+  const fields = page.fields.filter((field) => field.name !== "prices");
   const submit = (event: FormEvent) => {
     event.preventDefault();
     void save.submit();
@@ -72,7 +74,7 @@ export function SettingsForm({ page }: { page: SettingsPage }) {
   return (
     <form onSubmit={submit}>
       <Paper withBorder className={classes.list}>
-        {page.fields.map((field) => (
+        {fields.map((field) => (
           <div key={field.name} className={classes.field}>
             <div>
               <Group gap="xs">

@@ -15,6 +15,11 @@ export default function SettingsPage() {
     queryKey: ["live", "settings"],
     queryFn: ({ signal }) => api.get<Page>("/settings", undefined, signal),
   });
+  const waiting = asked.isError ? (
+    <Failed error={asked.error} retry={() => void asked.refetch()} />
+  ) : (
+    <Skeleton height={420} />
+  );
   return (
     <Stack gap="md">
       <PageHead
@@ -28,12 +33,10 @@ export default function SettingsPage() {
           <Tabs.Tab value="security">Sign-in</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="gateway">
-          {asked.isError && <Failed error={asked.error} retry={() => void asked.refetch()} />}
-          {asked.isPending && <Skeleton height={420} />}
-          {asked.data && <SettingsForm page={asked.data} />}
+          {asked.data ? <SettingsForm page={asked.data} /> : waiting}
         </Tabs.Panel>
         <Tabs.Panel value="prices">
-          <Prices />
+          {asked.data ? <Prices page={asked.data} /> : waiting}
         </Tabs.Panel>
         <Tabs.Panel value="security">
           <Security />
