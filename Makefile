@@ -29,7 +29,7 @@ KUSTOMIZED := sqlite+monitoring production+monitoring production+statefulset+mon
 XDIST := -n auto --dist loadfile
 
 .PHONY: help setup demo quick-start run test test-all check fix check-fast golden bench bench-report \
-	bench-peers load profile mutation runway isolation churn db-bench crashes outages shares capacity \
+	bench-peers load profile mutation runway isolation churn db-bench crashes outages shares admin-load capacity \
 	faults soak planted fuzz changelog lock k8s check-deploy image-replay docs dashboards reference ui \
 	hooks clean
 
@@ -158,6 +158,9 @@ load: $(STAMP)  ## a load scenario: make load S=steady
 profile: $(STAMP)  ## flame graph of a worker under load: make profile S=steady
 	@mkdir -p build
 	@$(BIN)/python -m loadtests.run $(S) --profile build/profile.svg $(ARGS)
+
+admin-load: $(STAMP) ui  ## the admin UI on 10,000 accounts and a million log rows; ARGS="--store postgres"
+	@$(BIN)/python -m loadtests.admin $(ARGS)
 
 shares: $(STAMP)  ## three processes share accounts under a skewed load, one is killed; ARGS="--seconds 8"
 	@$(BIN)/python -m loadtests.shares $(ARGS)

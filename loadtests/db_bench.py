@@ -33,7 +33,7 @@ from app.store.reports import Reports
 from app.store.request_log import RequestLog
 from app.store.retention import BATCH_ROWS, Retention
 from app.store.store import database_of, upgrade_schema
-from loadtests.db_fill import END, RARE_MODEL, fill_postgres, fill_sqlite
+from loadtests.db_fill import END, RARE_MODEL, Filling, fill_postgres, fill_sqlite
 from tests.servers import PostgresServer
 
 LIMIT_MS: Final = 200.0
@@ -64,7 +64,7 @@ def _sqlite(folder: Path, rows: int) -> int:
     settings = Settings(data_dir=folder / "data")
     asyncio.run(upgrade_schema(settings))
     begun_at = time.perf_counter()
-    asyncio.run(fill_sqlite(settings.sqlite_path, rows))
+    asyncio.run(fill_sqlite(settings.sqlite_path, Filling(rows)))
     _filled("SQLite", rows, begun_at)
     return asyncio.run(_bench(settings))
 
@@ -83,7 +83,7 @@ def _postgres(folder: Path, rows: int) -> int:
         )
         asyncio.run(upgrade_schema(settings))
         begun_at = time.perf_counter()
-        asyncio.run(fill_postgres(url, rows))
+        asyncio.run(fill_postgres(url, Filling(rows)))
         _filled("Postgres", rows, begun_at)
         return asyncio.run(_bench(settings))
     finally:

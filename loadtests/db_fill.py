@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
+from msgspec import Struct
 from sqlalchemy import Table
 from sqlalchemy.schema import CreateIndex
 
@@ -40,7 +41,34 @@ _CHUNK: Final = 500_000
 Execute = Callable[[str], Awaitable[None]]
 
 
-async def fill_postgres(url: str, rows: int) -> None:
+class Filling(Struct, frozen=True):
+    """How many requests, when the last of them came, and whose accounts answered."""
+
+    rows: int
+    end: int = END
+    own_accounts: bool = False
+    """Those that are in the database, instead of made-up ones."""
+
+    @property
+    def begin(self) -> int:
+        """When the first request came, epoch seconds."""
+        return self.end - DAYS * DAY_S
+
+    @property
+    def gap(self) -> str:
+        """The seconds from one request to the next, as SQL."""
+        return repr(DAYS * DAY_S / self.rows)
+
+    @property
+    def account(self) -> str:
+        """The account of a row, as SQL."""
+        if not self.own_accounts:
+            return f"'account-' || CAST(r / 131072 % {ACCOUNTS} AS TEXT)"
+        many = "(SELECT count(*) FROM numbered)"
+        return f"(SELECT id FROM numbered WHERE place = r / 131072 % {many})"  # noqa: S608 - no input
+
+
+async def fill_postgres(url: str, filling: Filling) -> None:
     """Fill a migrated Postgres database."""
     connection = await asyncpg.connect(url)
 
@@ -48,13 +76,13 @@ async def fill_postgres(url: str, rows: int) -> None:
         await connection.execute(statement)
 
     numbers = "(SELECT generate_series({}::bigint, {}::bigint) AS n) AS numbers"
-    await _fill(execute, rows, numbers=numbers, hexed="to_hex(n)")
+    await _fill(execute, filling, numbers=numbers, hexed="to_hex(n)")
     # What autovacuum does within minutes; the bench does not wait for it.
     await execute("VACUUM ANALYZE")
     await connection.close()
 
 
-async def fill_sqlite(path: Path, rows: int) -> None:
+async def fill_sqlite(path: Path, filling: Filling) -> None:
     """Fill a migrated SQLite file."""
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA synchronous = OFF")
@@ -67,18 +95,25 @@ async def fill_sqlite(path: Path, rows: int) -> None:
         "(WITH RECURSIVE up(n) AS (SELECT {} UNION ALL SELECT n + 1 FROM up WHERE n < {}) "
         "SELECT n FROM up) AS numbers"
     )
-    await _fill(execute, rows, numbers=numbers, hexed="printf('%x', n)")
+    await _fill(execute, filling, numbers=numbers, hexed="printf('%x', n)")
     connection.close()
 
 
-async def _fill(execute: Execute, rows: int, *, numbers: str, hexed: str) -> None:
+async def _fill(execute: Execute, filling: Filling, *, numbers: str, hexed: str) -> None:
+    rows = filling.rows
+    if filling.own_accounts:
+        await execute(
+            "CREATE TABLE numbered AS "
+            "SELECT row_number() OVER (ORDER BY id) - 1 AS place, id FROM accounts"
+        )
+        await execute("CREATE UNIQUE INDEX by_place ON numbered (place)")
     indexes = [index for table in (requests, attempts) for index in table.indexes]
     for index in indexes:
         await execute(f"DROP INDEX {index.name}")
     for first in range(1, rows + 1, _CHUNK):
         drawn = numbers.format(first, min(first + _CHUNK - 1, rows))
-        await execute(_requests(drawn, rows, hexed))
-        await execute(_attempts(f"{END - DAYS * DAY_S} + {first - 1} * {_gap(rows)} - 1"))
+        await execute(_requests(drawn, filling, hexed))
+        await execute(_attempts(f"{filling.begin} + {first - 1} * {filling.gap} - 1"))
     for index in indexes:
         await execute(str(CreateIndex(index).compile()))
     for usage, totals, step in (
@@ -91,13 +126,11 @@ async def _fill(execute: Execute, rows: int, *, numbers: str, hexed: str) -> Non
     await execute(_errors())
     for dimension in (ALL, *(each.value for each in Dimension)):
         await execute(_error_totals(dimension))
+    if filling.own_accounts:
+        await execute("DROP TABLE numbered")
 
 
-def _gap(rows: int) -> str:
-    return repr(DAYS * DAY_S / rows)
-
-
-def _requests(numbers: str, rows: int, hexed: str) -> str:
+def _requests(numbers: str, filling: Filling, hexed: str) -> str:
     """Return the statement that makes the requests of some numbers."""
     hashed = "(n * 2654435761) % 4294967296"
     seconds = "0.2 + (r / 4096 % 1000) * (r / 64 % 1000) * 0.00002"
@@ -109,9 +142,9 @@ def _requests(numbers: str, rows: int, hexed: str) -> str:
     values = {
         "uid": f"'00c0ffee00c0ffee-' || {hexed}",
         "request_id": f"'req_' || {hexed}",
-        "at": f"{END - DAYS * DAY_S} + n * {_gap(rows)}",
+        "at": f"{filling.begin} + n * {filling.gap}",
         "caller_id": f"'key-' || CAST(r % {KEYS} AS TEXT)",
-        "account_id": f"'account-' || CAST(r / 131072 % {ACCOUNTS} AS TEXT)",
+        "account_id": filling.account,
         "dialect": "'responses'",
         "model": model,
         "asked_model": model,

@@ -18,7 +18,7 @@ from app.store.usage_rows import (
     request_of,
     request_values,
 )
-from loadtests.db_fill import fill_postgres, fill_sqlite
+from loadtests.db_fill import Filling, fill_postgres, fill_sqlite
 
 ROWS = 1_000
 
@@ -44,7 +44,7 @@ def test_a_filled_file_holds_what_the_ledger_would_have_written(tmp_path: Path) 
     """Rows, sums and totals fit each other, to the last bucket."""
     settings = Settings(data_dir=tmp_path)
     asyncio.run(upgrade_schema(settings))
-    asyncio.run(fill_sqlite(settings.sqlite_path, ROWS))
+    asyncio.run(fill_sqlite(settings.sqlite_path, Filling(ROWS)))
     asyncio.run(check(settings))
 
 
@@ -56,5 +56,5 @@ def test_a_filled_postgres_holds_what_the_ledger_would_have_written(
         database_driver=Driver.POSTGRES, database_url=postgres_url, data_dir=tmp_path
     )
     asyncio.run(upgrade_schema(settings))
-    asyncio.run(fill_postgres(postgres_url, ROWS))
+    asyncio.run(fill_postgres(postgres_url, Filling(ROWS)))
     asyncio.run(check(settings))

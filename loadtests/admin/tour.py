@@ -1,0 +1,172 @@
+"""A person in a hurry: opens every page of the admin UI, sorts, filters, scrolls, and times it.
+
+    python -m loadtests.admin.tour       reads an address a line, writes the times of its tour
+
+Runs as a process of its own, as its waiting and Chromium's must not delay who asks for calls.
+A page is usable once what it is for is there to be read and pressed, not when its frame is.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.conftest import FLAGS, PASSWORD, chromium
+
+DRAWN: Final = (
+    "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+)
+SORTS: Final = {
+    "Health": "status",
+    "Quota": "used",
+    "Tokens today": "tokens",
+    "Errors": "error_ratio",
+    "Priority": "priority",
+}
+PAGES: Final = {
+    "accounts": '[role="row"][aria-rowindex="1"] [role="cell"] >> nth=1',
+    "keys": "main tbody tr >> nth=0",
+    "usage": "main tbody tr >> nth=0",
+    "operations": "main >> text=Records waiting",
+    "explain": "main >> text=/No decision was kept|Latest decisions/ >> nth=0",
+    "settings": "#strategy",
+    "connect": "main pre >> nth=0",
+    "": "main >> text=Attempts a minute",
+}
+
+
+class Tour:
+    """One visit of one gateway; `times` is filled in its order, in milliseconds."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.times: dict[str, float] = {}
+        self._admin = f"{url}/admin/"
+
+    def go(self) -> None:
+        """See everything once."""
+        self._sign_in()
+        for name, shown in PAGES.items():
+            with self._timed(f"open {name or 'overview'}"):
+                self.page.goto(f"{self._admin}{name}", wait_until="commit")
+                self.page.wait_for_selector(shown)
+        self._accounts()
+        self._usage()
+
+    def _sign_in(self) -> None:
+        with self._timed("open login"):
+            self.page.goto(self._admin, wait_until="commit")
+            password = self.page.get_by_label("Admin password")
+            password.wait_for()
+        password.fill(PASSWORD)
+        with self._timed("sign in"):
+            self.page.get_by_role("button", name="Sign in").click()
+            self.page.wait_for_selector(PAGES[""])
+
+    def _accounts(self) -> None:
+        page = self.page
+        self._to("Accounts", PAGES["accounts"])
+        for header, word in SORTS.items():
+            press = page.get_by_role("columnheader", name=header).get_by_role("button").click
+            self._answered(f"accounts, by {header.lower()}", f"sort={word}", press)
+        with self._timed("accounts, scrolled to the end"):
+            frame = page.locator('[role="table"] > div').last
+            frame.evaluate("(frame) => { frame.scrollTop = frame.scrollHeight; }")
+            total = page.locator('[role="table"]').get_attribute("aria-rowcount")
+            page.wait_for_selector(f'[role="row"][aria-rowindex="{total}"] [role="cell"] >> nth=1')
+        name = (
+            page.get_by_role("cell")
+            .filter(has_text="acct-")
+            .last.inner_text()
+            .split("@")[0]
+            .split()[0]
+        )
+        search = page.get_by_label("Search by name")
+        self._answered("accounts, searched", f"q={name}", lambda: search.fill(name))
+        search.fill("")
+        ready = page.locator("main label").filter(has_text="ready")
+        self._answered("accounts, only ready ones", "status=ready", ready.click)
+        with self._timed("an account opened"):
+            page.wait_for_selector(PAGES["accounts"])
+            page.locator(PAGES["accounts"]).click()
+            page.get_by_role("tab", name="Attempts").wait_for()
+        page.keyboard.press("Escape")
+
+    def _usage(self) -> None:
+        page = self.page
+        self._to("Usage", PAGES["usage"])
+        for span in ("30 days", "90 days"):
+            press = page.get_by_text(span, exact=True).click
+            self._answered(f"usage, {span}", "/usage/lines", press)
+        for tab, wanted in {"By account": "account", "By key": "caller"}.items():
+            press = page.get_by_role("tab", name=tab).click
+            self._answered(f"usage, {tab.lower()}", f"by={wanted}", press)
+        self._answered("errors", "/usage/errors", page.get_by_role("tab", name="Errors").click)
+        opened = page.get_by_role("tab", name="Request log").click
+        self._answered("request log", "/usage/requests", opened)
+        more = page.get_by_role("button", name="Earlier ones").click
+        self._answered("request log, further back", "cursor=", more)
+        with self._timed("a request opened"):
+            page.locator("main tbody tr button").first.click()
+            page.wait_for_selector("main tbody tr table")
+        outcome = page.get_by_label("Outcome")
+        failed = "status_class=5"
+        self._answered("request log, 5xx", failed, lambda: outcome.select_option("5"))
+        model = page.get_by_label("Model", exact=True)
+        self._answered(
+            "request log, a rare model", "model=gpt-rare", lambda: model.fill("gpt-rare")
+        )
+
+    def _to(self, name: str, shown: str) -> None:
+        with self._timed(f"go to {name.lower()}"):
+            self.page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
+            self.page.wait_for_selector(shown)
+
+    def _answered(self, what: str, asked: str, press: Callable[[], object]) -> None:
+        """Time what is pressed until the answer to it is drawn."""
+        with (
+            self._timed(what),
+            self.page.expect_response(lambda answer: asked in answer.url) as answered,
+        ):
+            press()
+        with self._timed(what, more=True):
+            answered.value.finished()
+            self.page.evaluate(DRAWN)
+
+    @contextmanager
+    def _timed(self, what: str, *, more: bool = False) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        spent = 1e3 * (time.perf_counter() - began)
+        self.times[what] = spent + (self.times[what] if more else 0.0)
+
+
+def visit(browser: Browser, url: str) -> dict[str, float]:
+    """Make one tour in a window of its own; nothing is cached from the one before."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(20_000)
+    try:
+        tour = Tour(context.new_page(), url)
+        tour.go()
+    finally:
+        context.close()
+    return tour.times
+
+
+def main() -> None:
+    """Make the tours that are asked for."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        for line in sys.stdin:
+            times = visit(browser, line.strip())
+            sys.stdout.buffer.write(msgspec.json.encode(times) + b"\n")
+            sys.stdout.buffer.flush()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
