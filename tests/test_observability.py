@@ -17,18 +17,40 @@ from scripts.dashboards import FOLDER, files
 
 ROOT = Path(__file__).parent.parent / "observability"
 PROMETHEUS = ROOT / "prometheus"
-_NAMES = """
-    account_error_ratio account_requests_total account_reset_seconds account_tokens_today
-    account_tokens_total account_used_ratio accounts attempts_total build_info cost_usd_total
-    credential_refresh_total event_added_latency_seconds_bucket journal_age_seconds
-    journal_depth loop_lag_seconds pool_runway_seconds queue_depth queue_wait_seconds_bucket
-    requests_total selection_total shared_sync_age_seconds shared_up store_up
-    stream_gap_seconds_bucket stream_seconds_bucket streams_in_flight
-    time_to_first_event_seconds_bucket tokens_total upstream_connections
-    websocket_cleanup_total websocket_pool
+CONTRACT = """
+counter requests_total dialect model code
+counter attempts_total outcome
+histogram time_to_first_event_seconds
+histogram event_added_latency_seconds part
+histogram stream_gap_seconds
+histogram stream_seconds
+gauge streams_in_flight transport
+histogram queue_wait_seconds
+gauge queue_depth
+gauge accounts health
+gauge account_used_ratio account window
+gauge account_reset_seconds account
+gauge pool_runway_seconds
+counter credential_refresh_total result
+counter selection_total strategy reason
+counter tokens_total model kind
+counter cost_usd_total model
+gauge journal_depth
+gauge journal_age_seconds
+gauge shared_sync_age_seconds
+gauge shared_up
+gauge store_up
+counter account_requests_total account outcome
+counter account_tokens_total account kind
+gauge account_tokens_today account
+gauge account_error_ratio account
+counter websocket_cleanup_total reason
+gauge upstream_connections state
+gauge websocket_pool state
+gauge loop_lag_seconds
+info build_info
 """
-PROMISED = frozenset(_NAMES.split())
-"""What the contract names; process_resident_memory_bytes besides."""
+"""What the contract names: type, name and the labels that it must have."""
 OURS = {"instance", "job"}
 """Labels that Prometheus itself adds."""
 WORDS = re.compile(r"\b((?:codex2api|process)_\w+)\s*(?:\{([^}]*)\})?")
@@ -43,21 +65,30 @@ needs_promtool = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-async def shown(tmp_path: Path) -> dict[str, set[str]]:
+class Shown(dict[str, set[str]]):
     """The samples that a gateway shows, and the labels that each can have."""
+
+    types: dict[str, str]
+    """By the name of the sample."""
+
+
+@pytest.fixture
+async def shown(tmp_path: Path) -> Shown:
+    """What a gateway shows that has just been started."""
     settings = Settings(data_dir=tmp_path, limits=Limits(reload_poll_s=1.0))
     async with gateway(settings) as opened:
         exposition = opened.exposition
         sources = (*exposition._sources, *exposition._own)
         families = [each for source in sources for each in source.families()]
         families += exposition._process.collect()
-    found: dict[str, set[str]] = {}
+    found = Shown()
+    found.types = {}
     for family in families:
         for ending in ENDINGS.get(family.type, ("",)):
             labels = set(getattr(family, "_labelnames", ()))
             labels |= {label for sample in family.samples for label in sample.labels}
             found[family.name + ending] = labels | {"le"} if ending == "_bucket" else labels
+            found.types[family.name + ending] = family.type
     return found
 
 
@@ -101,7 +132,7 @@ def test_a_dashboard_is_one_that_grafana_can_show() -> None:
         assert len(set(numbers)) == len(numbers)
 
 
-async def test_every_metric_that_is_asked_for_exists(shown: dict[str, set[str]]) -> None:
+async def test_every_metric_that_is_asked_for_exists(shown: Shown) -> None:
     """With every label by which it is chosen or summed."""
     asked: set[str] = set()
     for query in queries():
@@ -116,10 +147,19 @@ async def test_every_metric_that_is_asked_for_exists(shown: dict[str, set[str]])
             labels = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", chosen))
             assert labels <= shown[name] | OURS, query
         assert grouped <= known, query
-    assert {f"codex2api_{name}" for name in PROMISED} <= shown.keys()
     ours = {name for name in shown if name.startswith("codex2api_")}
     unseen = {name for name in ours - asked if not name.endswith(("_bucket", "_count", "_sum"))}
     assert unseen == set(), "nobody looks at these"
+
+
+async def test_every_metric_of_the_contract_is_there(shown: Shown) -> None:
+    """Of its type, and with its labels."""
+    assert "process_resident_memory_bytes" in shown
+    for line in CONTRACT.strip().splitlines():
+        kind, name, *labels = line.split()
+        sample = f"codex2api_{name}{'_bucket' if kind == 'histogram' else ''}"
+        assert shown.types.get(sample) in {kind, "gauge" if kind == "info" else kind}, line
+        assert set(labels) <= shown[sample], line
 
 
 @needs_promtool
