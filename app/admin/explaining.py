@@ -1,5 +1,8 @@
 """Why a request went where it did: what the pool explained of it, and what the books say."""
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from msgspec import Struct
 
 from app.admin.rows import RequestRows
@@ -25,21 +28,42 @@ class Explained(Struct, frozen=True):
     request_id: str
     decisions: list[Explanation]
     """One for each choice of an account or refusal, the latest last; kept in memory by the worker
-    that made it, for the last thousand."""
+    that made it, for the last thousand. The others are asked as well."""
     requests: list[Answered]
     """From the books, which are a moment behind."""
 
 
-class Explainer:
-    """Looks in both."""
+class Elsewhere(Protocol):
+    """What other workers have explained; nothing, if they can't be asked."""
 
-    def __init__(self, *, explanations: Explanations, requests: RequestRows) -> None:
+    async def find(self, call_id: str) -> Sequence[Explanation]:
+        """Return what they explained of a call."""
+
+    async def recent(self, count: int) -> Sequence[Explanation]:
+        """Return the latest that each of them explained."""
+
+
+class Explainer:
+    """Looks in both, here and elsewhere."""
+
+    def __init__(
+        self,
+        *,
+        explanations: Explanations,
+        requests: RequestRows,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         self._explanations = explanations
         self._requests = requests
+        self._elsewhere = elsewhere
 
-    def recent(self, count: int) -> list[Explained]:
+    async def recent(self, count: int) -> list[Explained]:
         """Return the latest decisions, the latest first, one each."""
-        return [Explained(each.call_id, [each], []) for each in self._explanations.recent(count)]
+        found = list(self._explanations.recent(count))
+        if self._elsewhere is not None:
+            found += await self._elsewhere.recent(count)
+            found.sort(key=_moment, reverse=True)
+        return [Explained(each.call_id, [each], []) for each in found[:count]]
 
     async def find(self, request_id: str) -> Explained:
         """Return what is known of a request.
@@ -51,6 +75,9 @@ class Explainer:
         found = [await self._requests.request(each.uid) for each in page.requests]
         answered = [Answered(each.request, each.attempts) for each in found if each is not None]
         decisions = list(self._explanations.find(request_id))
+        if self._elsewhere is not None:
+            decisions += await self._elsewhere.find(request_id)
+            decisions.sort(key=_moment)
         if not answered and not decisions:
             raise CallerError(
                 "Nothing is known of this request: it is too long ago, was never here, or has not "
@@ -60,3 +87,7 @@ class Explainer:
                 param="request_id",
             )
         return Explained(request_id, decisions, answered)
+
+
+def _moment(decision: Explanation) -> float:
+    return decision.at

@@ -20,6 +20,7 @@ from app.admin.overview import JournalNumbers, Overview, Vitals, WorkerRow
 from app.admin.passwords import Passwords
 from app.admin.roster import Roster
 from app.compose import parts
+from app.compose.explaining import Elsewhere
 from app.compose.gateway import Gateway
 from app.domain.account import Account, AccountId, AccountKind, Secret
 from app.domain.ledger import Answered
@@ -60,6 +61,17 @@ class Administration:
             ),
             clock=clock,
         )
+        redis = opened.sharing.redis
+        self.elsewhere = (
+            None
+            if redis is None
+            else Elsewhere(
+                redis,
+                installation=store.installation,
+                explanations=opened.explanations,
+                clock=clock,
+            )
+        )
         overview = self._overview(roster)
         self.live = LiveFeed(overview=overview, roster=roster, answered=self._answered)
         self.parts = Parts(
@@ -75,7 +87,11 @@ class Administration:
             reports=store.reports,
             requests=store.request_log,
             overview=overview,
-            explainer=Explainer(explanations=opened.explanations, requests=store.request_log),
+            explainer=Explainer(
+                explanations=opened.explanations,
+                requests=store.request_log,
+                elsewhere=self.elsewhere,
+            ),
             live=self.live,
             drain=self._drain,
             model_names=self._model_names,
@@ -110,6 +126,11 @@ class Administration:
             # Not by way of the log, which would mask it.
             sys.stderr.write(SHOWN.format(made.reveal()))
             sys.stderr.flush()
+
+    async def answer(self) -> None:
+        """Tell other workers what they ask, until cancelled; returns at once if there are none."""
+        if self.elsewhere is not None:
+            await self.elsewhere.run()
 
     async def _renew(self, account_id: AccountId, generation: int) -> Account | None:
         return await self._opened.renewer.renew_now(account_id, generation=generation)

@@ -76,6 +76,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 opened.books.tidy,
                 opened.heartbeat.run,
                 administration.live.run,
+                administration.answer,
                 opened.codex.sockets.run,
                 opened.sharing.run,
                 opened.sharing.follow,

@@ -53,7 +53,7 @@ async def test_what_the_pool_and_the_books_know_is_put_together():
     answered = await explainer.find(REQUEST.request_id)
     assert answered.decisions == []
     assert answered.requests[0].attempts == [ATTEMPT]
-    assert [each.request_id for each in explainer.recent(5)] == ["req-x"]
+    assert [each.request_id for each in await explainer.recent(5)] == ["req-x"]
     with pytest.raises(CallerError) as caught:
         await explainer.find("unknown")
     assert caught.value.status == 404

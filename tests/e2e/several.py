@@ -1,8 +1,9 @@
 """A gateway of two workers on a real Postgres and a real Redis."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.e2e.programs import Gateway, Simulator, enrol, until
@@ -52,6 +53,7 @@ def running(
     redis_server: RedisServer,
     *,
     accounts: int,
+    environment: Mapping[str, str] = MappingProxyType({}),
     **knobs: Any,
 ) -> Iterator[Several]:
     """Yield a gateway with its simulator, whose accounts it has; both end with the generator."""
@@ -67,6 +69,7 @@ def running(
         REDIS_ADDR=f"127.0.0.1:{redis_server.port}",
         REDIS_DB=str(next(_DATABASES)),
         CODEX_DRAIN_TIMEOUT="60",
+        **environment,
     )
     gateway.simulator = simulator
     try:

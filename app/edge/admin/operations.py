@@ -75,7 +75,7 @@ class OperationsController(Controller):
         self, explainer: Given[Explainer], limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20
     ) -> list[Explained]:
         """Return the latest decisions of the pool that are explained (setting `explain`)."""
-        return explainer.recent(limit)
+        return await explainer.recent(limit)
 
     @get("/explain/{request_id:str}")
     async def explain(self, request_id: FromPath[str], explainer: Given[Explainer]) -> Explained:
