@@ -61,17 +61,7 @@ class Administration:
             ),
             clock=clock,
         )
-        redis = opened.sharing.redis
-        self.elsewhere = (
-            None
-            if redis is None
-            else Elsewhere(
-                redis,
-                installation=store.installation,
-                explanations=opened.explanations,
-                clock=clock,
-            )
-        )
+        self.elsewhere = self._elsewhere()
         overview = self._overview(roster)
         self.live = LiveFeed(overview=overview, roster=roster, answered=self._answered)
         self.parts = Parts(
@@ -126,6 +116,18 @@ class Administration:
             # Not by way of the log, which would mask it.
             sys.stderr.write(SHOWN.format(made.reveal()))
             sys.stderr.flush()
+
+    def _elsewhere(self) -> Elsewhere | None:
+        opened = self._opened
+        redis = opened.sharing.redis
+        if redis is None:
+            return None
+        return Elsewhere(
+            redis,
+            installation=opened.store.installation,
+            explanations=opened.explanations,
+            clock=opened.clock,
+        )
 
     async def answer(self) -> None:
         """Tell other workers what they ask, until cancelled; returns at once if there are none."""
