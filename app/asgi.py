@@ -6,13 +6,16 @@ of looking them up in some state, and a request costs one plain call on its way 
 
 import gc
 import logging
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any, cast
 
 from litestar import Litestar
-from litestar.types import LifeSpanReceive, LifeSpanSend, Receive, Scope, Send
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanSend, Receive, Scope, Send
 
 from app.compose import build, build_admin, gateway
+from app.edge.calls import straight
 from app.errors import GatewayError
 from app.serving import Ending, hear_drain, listening, stop_worker
 from app.settings import Settings
@@ -28,10 +31,14 @@ class Application:
 
     def __init__(self) -> None:
         self._app: Litestar | None = None
+        self._calls: Mapping[str, ASGIApp] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope; the first is the server's lifespan, which lasts until its end."""
-        if self._app is not None:
+        call = self._calls.get(scope["path"]) if scope["type"] == ScopeType.HTTP else None
+        if call is not None:
+            await call(scope, receive, send)
+        elif self._app is not None:
             await self._app(scope, receive, send)
         else:
             await self._live(cast("LifeSpanReceive", receive), cast("LifeSpanSend", send))
@@ -52,6 +59,7 @@ class Application:
                     apart = listening(admin, settings, at=settings.admin_bind)
                     await stack.enter_async_context(apart)
                 self._app = build(opened)
+                self._calls = straight(self._app)
                 _settle_memory()
                 await send({"type": "lifespan.startup.complete"})
                 await receive()

@@ -53,6 +53,19 @@ class TokenCounter(Protocol):
         """Return the tokens of all texts together; the loop goes on meanwhile."""
 
 
+class Feed(Protocol):
+    """What a reply's body comes through, for who wants to be called instead of waiting."""
+
+    def listen(self, told: Callable[[], None] | None) -> None:
+        """Call `told`, or nobody any more, each time something has come or the body is over.
+
+        It is called by whoever has received that, so it must not raise.
+        """
+
+    def take(self) -> bytes | None:
+        """Return what has come, empty if nothing has; None if only `read` can say what is up."""
+
+
 class UpstreamReply(Protocol):
     """A reply whose head has arrived. Call `finish` or `abort` exactly once, whatever happens."""
 
@@ -71,6 +84,10 @@ class UpstreamReply(Protocol):
     @property
     def retold(self) -> Retold | None:
         """Who tells the stream in Responses events, None if it is made of these already."""
+
+    @property
+    def feed(self) -> Feed | None:
+        """Another way to what `read` returns, if there is one; one of them is used at a time."""
 
     async def read(self) -> bytes | None:
         """Return the next piece of the body as it arrived, or None at its proper end.

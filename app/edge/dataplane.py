@@ -19,7 +19,7 @@ from app.edge.guards import Guard
 from app.edge.headers import JSON
 from app.edge.inflight import InFlight, Place
 from app.edge.manners import manners_of
-from app.edge.plans import Asked, DocumentForm, P, PlanOf, Speaker, SpeakerOf, Told
+from app.edge.plans import Asked, DocumentForm, LaneOf, P, PlanOf, Speaker, SpeakerOf, Told
 from app.edge.request import Head, Upload, read_head
 from app.edge.run import OK, Run, WayOf
 from app.edge.streaming import Downstream
@@ -34,7 +34,7 @@ from app.errors import (
 )
 from app.ports import CallObserver, Clock
 from app.relay.relay import Relay
-from app.relay.reply import Reply
+from app.relay.reply import Batch, Reply, Take
 from app.usage.accountant import Ended
 from app.wire.headers import response_headers
 
@@ -297,21 +297,37 @@ class DataPlane:
         lane = run.lane = plan.lane()
         headers = response_headers(reply.headers, codex_route=plan.call.codex_route)
         await downstream.start(headers)
-        monotonic, passed = self.clock.monotonic, self._observer.passed
-        asked = monotonic()
-        while (batch := await reply.read()) is not None:
-            came = monotonic()
-            if downstream.gone:
-                continue
-            data = lane.feed(batch)
-            made = monotonic()
-            if data:
-                await downstream.write(data)
-            asked = passed(asked, came, made)
+        await reply.flow(self._passing(lane, downstream))
         if reply.failed is not None:
             run.code = reply.failed.code or UpstreamError.code
         if not downstream.gone:
             await downstream.end(lane.finish())
+
+    def _passing(self, lane: LaneOf[P], downstream: WayOf[P]) -> Take:
+        """Return what says events to the caller, and counts how long that took."""
+        monotonic, passed = self.clock.monotonic, self._observer.passed
+        feed, push = lane.feed, downstream.push
+        asked = monotonic()
+
+        def take(batch: Batch) -> Awaitable[None] | None:
+            nonlocal asked
+            came = monotonic()
+            if downstream.gone:
+                return None
+            data = feed(batch)
+            made = monotonic()
+            pending = push(data) if data else None
+            if pending is not None:
+                return taken(pending, came, made)
+            asked = passed(asked, came, made)
+            return None
+
+        async def taken(pending: Awaitable[None], came: float, made: float) -> None:
+            nonlocal asked
+            await pending
+            asked = passed(asked, came, made)
+
+        return take
 
     def _patience_s(self) -> float:
         """Return how long a stream may go on whose caller is just leaving."""

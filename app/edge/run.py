@@ -4,7 +4,7 @@ A request over HTTP and a turn on a WebSocket differ in how they come and in how
 what happens between is the same, and knows of the way no more than stands here.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
 from structlog.contextvars import bind_contextvars
@@ -67,8 +67,8 @@ class WayOf(Protocol[P_contra]):
     async def start(self, headers: Headers) -> None:
         """Begin a stream."""
 
-    async def write(self, data: P_contra) -> None:
-        """Send whole events."""
+    def push(self, data: P_contra) -> Awaitable[None] | None:
+        """Send whole events; return what has to be waited for before more is sent, if anything."""
 
     async def end(self, data: P_contra) -> None:
         """Send the last events, and the end."""

@@ -18,6 +18,7 @@ from litestar.types import Receive, Send
 
 from app.edge.company import Company, Headers, Pace
 from app.edge.manners import COMMENT
+from app.edge.stepping import begun
 
 _STREAM_HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -68,6 +69,25 @@ class Downstream(Company):
         # Spelled out, not `_put`: this is the one path that every event takes.
         self._wrote_at = self._sending_since = self._loop.time()
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self._sending_since = 0.0
+
+    def push(self, data: bytes) -> Awaitable[None] | None:
+        """Send whole events; return what has to be waited for before more is sent, if anything.
+
+        The server queues what it is given, if there is room: then there is nothing to wait for,
+        and it needs no task to find that out.
+        """
+        if self._pulse is not None:
+            return self.write(data)
+        self._wrote_at = self._loop.time()
+        rest = begun(self._send({"type": "http.response.body", "body": data, "more_body": True}))
+        if rest is None:
+            return None
+        self._sending_since = self._wrote_at
+        return self._sent(rest)
+
+    async def _sent(self, rest: Awaitable[None]) -> None:
+        await rest
         self._sending_since = 0.0
 
     async def end(self, data: bytes) -> None:

@@ -7,7 +7,8 @@ Rule 4: a stream that ends without its terminal event is broken, whatever its tr
 """
 
 import asyncio
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 from msgspec import DecodeError, Struct, json
 
@@ -19,6 +20,7 @@ from app.domain.usage import Heard
 from app.errors import GatewayError, StreamIncomplete, UpstreamProtocolError, UpstreamTimeout
 from app.ports import Clock, UpstreamFailure, UpstreamReply
 from app.relay.attempt import Attempt
+from app.relay.course import Course
 from app.relay.deadline import Deadline
 from app.relay.diagnosis import Fault
 from app.relay.faults import shown_by
@@ -44,6 +46,11 @@ class Batch(Struct, frozen=True, gc=False):
 
     raw: bytes
     events: list[SseEvent]
+
+
+Take = Callable[[Batch], Awaitable[None] | None]
+"""Takes the next events; returns what has to be waited for before it can take more."""
+T = TypeVar("T")
 
 
 class Terms(Struct, frozen=True):
@@ -143,13 +150,43 @@ class Reply:
             return self._held.pop(0)
         if self.ended:
             return None
+        return await self._bounded(self._batch())
+
+    async def flow(self, take: Take) -> None:
+        """Hand all events to `take` as they come, until the reply's end.
+
+        What `take` returns is waited for before it is given more. Where the upstream's side can
+        call, an event goes to `take` from there and no task is woken for it: that costs less than
+        half. Everything else about a reply is known to `read`, which is asked for it.
+
+        Raises: as `read`, and what `take` raises.
+        """
+        while (batch := await self.read()) is not None:
+            pending = take(batch)
+            if pending is not None:
+                await pending
+            feed = self._upstream.feed
+            while feed is not None and not self._held and not self.ended:
+                course = Course(self, feed, take)
+                pending = await self._bounded(course.run())
+                if course.error is not None:
+                    raise course.error
+                if pending is None:
+                    break
+                await pending
+
+    async def _bounded(self, coming: Awaitable[T]) -> T | None:
+        """Wait for what comes, but not for ever; None if the reply is over, which may be a break.
+
+        Raises: as `read`.
+        """
         silence = self._silence
         if silence is None:
             limit_s = AFTERMATH_S if self.failed else self._terms.idle_timeout_s
             silence = self._silence = Silence(limit_s)
         silence.wait()
         try:
-            batch, _ = await self._next()
+            found = await coming
         except UpstreamFailure as failure:
             self._cut(StreamIncomplete(_CUT), failure.reason)
         except UpstreamProtocolError as error:
@@ -159,9 +196,7 @@ class Reply:
                 raise
             self._cut(UpstreamTimeout(_SILENT), "idle timeout", silent=True)
         else:
-            if batch is not None:
-                return batch
-            self._cut(StreamIncomplete(_CUT), "ended without a terminal event")
+            return found
         finally:
             silence.waiting_since = 0.0
         return None
@@ -198,6 +233,22 @@ class Reply:
                     continue
                 batch = Batch(self._decoder.taken, events)
             return self._notice(batch)
+
+    async def _batch(self) -> Batch | None:
+        """Return the next batch, None after an `error` event that was the last word."""
+        batch, _ = await self._next()
+        if batch is None:
+            self._cut(StreamIncomplete(_CUT), "ended without a terminal event")
+        return batch
+
+    def digested(self, piece: bytes) -> Batch | None:
+        """Return the events that a piece completes, if it completes any."""
+        events = self._decoder.feed(piece)
+        if not events:
+            return None
+        if self._silence is not None:
+            self._silence.wait()
+        return self._notice(Batch(self._decoder.taken, events))[0]
 
     def _notice(self, batch: Batch) -> tuple[Batch, bool]:
         """Look at what came: content, encrypted items, and the end."""

@@ -1,137 +1,115 @@
-"""The data path's HTTP/1.1 client: pyreqwest behind the gateway's own words.
+"""The data path's HTTP/1.1 client: connections to upstreams, kept for the next request.
 
-This is the only file that knows the library. It pools connections per proxy, keeps no cookies,
-follows no redirect, asks for no compression and reads no proxy from the environment: with a
-proxy configured there is no direct connection, ever. How long a reply may take is the relay's
-business, and cancelling closes the connection.
-
-With one exception: the library can't let go of a request whose head has not come. One that is
-cancelled before goes on unheard and is closed when its head comes, or at the latest after the
-silence that the relay would bear, plus a margin. Such late requests are counted (`late`), and
-beyond `LATE_MAX` of them nothing is sent until some have ended.
+It keeps no cookies, follows no redirect, asks for no compression and reads no proxy from the
+environment: with a proxy configured there is no direct connection, ever (`app.upstream.proxied`).
+How long a reply may take is the relay's business. Cancelling closes the connection, whatever it is
+that is waited for.
 """
 
 import asyncio
-from collections.abc import Coroutine, Generator, Sequence
-from contextlib import suppress
-from datetime import timedelta
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from pathlib import Path
-from types import coroutine
-from typing import Any, Final, Self
+from typing import Final, Self
+from urllib.parse import urlsplit
 
-from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import (
-    BuilderError,
-    ConnectError,
-    ConnectTimeoutError,
-    PyreqwestError,
-)
-from pyreqwest.proxy import ProxyBuilder
-from pyreqwest.request import StreamRequest
-from pyreqwest.response import Response
+from msgspec import Struct
 
 from app.domain.account import Secret
-from app.ports import UpstreamFailure
+from app.ports import UpstreamFailure, UpstreamReply
 from app.upstream.addresses import Pin
+from app.upstream.auth_server import trust_store
+from app.upstream.connection import Connection
+from app.upstream.dialling import dial
+from app.upstream.proxied import ProxiedClient
+from app.upstream.tls import Tls
 
 CONNECT_TIMEOUT_S: Final = 10.0
+"""For all that comes before a request: name, connection, TLS."""
 IDLE_CONNECTION_S: Final = 30.0
 IDLE_CONNECTIONS_MAX: Final = 512
-CLIENTS_MAX: Final = 256
-"""Distinct proxies and pinned addresses in use at once; to make room the one that was made first
-is let go of, which ends with the last of its replies."""
-READ_AHEAD_BYTES: Final = 0
-"""The library can read ahead, but then it hands out nothing, not even the head, until it has read
-that much more: an event would wait for the next one, a caller who leaves would not be heeded."""
+"""To one place."""
 END_WAIT_S: Final = 0.25
 """How long the end of a body that has said its last word is waited for, to keep its connection."""
-
-SILENCE_S: Final = 3_600.0
-"""The longest silence that the runtime settings can allow."""
-SILENCE_MARGIN_S: Final = 60.0
-LATE_MAX: Final = 1_024
-"""Requests that go on after they were cancelled: each holds a connection and its body."""
-
-PROXY_SCHEMES: Final = ("http://", "https://", "socks5://", "socks5h://")
+PORTS: Final = {"http": 80, "https": 443}
 
 Headers = Sequence[tuple[str, str]]
+
+
+class Place(Struct, frozen=True):
+    """Where a connection leads."""
+
+    secure: bool
+    host: str
+    port: int
+    address: str | None = None
+    """Where its name is known to lead, if that was judged; no connection goes elsewhere then."""
 
 
 class HttpReply:
     """One reply over HTTP; see `app.ports.UpstreamReply`."""
 
-    __slots__ = ("_ended", "_reader", "_request", "headers", "status")
+    __slots__ = ("_client", "_place", "feed", "headers", "read", "status")
 
     messages = False
     retold = None
 
-    def __init__(self, request: StreamRequest, response: Response) -> None:
-        self._request = request
-        self._reader = response.body_reader
-        self._ended = False
-        self.status: int = response.status
-        self.headers: Headers = _headers(response)
-
-    async def read(self) -> bytes | None:
-        """Return the next piece of the body as it arrived, or None at its proper end."""
-        try:
-            piece = await self._reader.read_chunk()
-        except PyreqwestError as error:
-            raise UpstreamFailure(_reason(error), sent=True) from error
-        if piece is None:
-            self._ended = True
-            return None
-        return piece.to_bytes()
+    def __init__(
+        self, client: "HttpClient", place: Place, connection: Connection, headers: Headers
+    ) -> None:
+        self._client = client
+        self._place = place
+        self.feed = connection
+        self.read = connection.read
+        self.status = connection.status
+        self.headers = headers
 
     async def finish(self) -> None:
         """Let go; a body that ends at once leaves its connection to the next request."""
-        if not self._ended:
+        if not self.feed.whole:
             try:
                 async with asyncio.timeout(END_WAIT_S):
-                    self._ended = await self._reader.read_chunk() is None
-            except (PyreqwestError, TimeoutError):
+                    while await self.read() is not None:
+                        pass
+            except (UpstreamFailure, TimeoutError):
                 pass
-        if not self._ended:
-            await self.abort()
+        await self.abort()
 
     async def abort(self) -> None:
         """Let go now; the upstream sees the connection close if the body had not ended."""
-        await self._request.__aexit__(None, None, None)
+        self._client.keep(self._place, self.feed)
 
 
 class HttpClient:
-    """Connections to upstreams, pooled per proxy. Close it when nothing is in flight."""
+    """Connections to upstreams. Close it when nothing is in flight."""
 
     def __init__(self, *, proxy_url: Secret | None, ca_file: Path | None) -> None:
         self._proxy_url = proxy_url
-        self._ca_pem = ca_file.read_bytes() if ca_file else None
-        self._clients: dict[tuple[str, Pin | None], Client] = {}
-        self._silence_s = SILENCE_S
-        self._late: set[asyncio.Task[None]] = set()
+        self._proxied = ProxiedClient(ca_file=ca_file)
+        self._tls = trust_store(str(ca_file) if ca_file else None)
+        self._idle: dict[Place, dict[Connection, float]] = {}
+        self._sweeping: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for client in self._clients.values():
-            await client.close()
-        for task in self._late:
-            task.cancel()
-        await asyncio.gather(*self._late, return_exceptions=True)
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        idle, self._idle = self._idle, {}
+        for connections in idle.values():
+            for connection in list(connections):
+                connection.abort()
+        await self._proxied.close()
 
     @property
     def late(self) -> int:
         """How many requests go on although they were cancelled."""
-        return len(self._late)
+        return self._proxied.late
 
     def expect_silence(self, silence_s: float) -> None:
-        """Say how long the relay bears silence; from then on late requests end soon after that.
-
-        Replies under way keep the connections that they have.
-        """
-        if silence_s != self._silence_s:
-            self._silence_s = silence_s
-            self._clients.clear()
+        """Say how long the relay bears silence; from then on late requests end soon after that."""
+        self._proxied.expect_silence(silence_s)
 
     async def post(
         self,
@@ -141,7 +119,7 @@ class HttpClient:
         body: bytes,
         proxy_url: Secret | None,
         pin: Pin | None = None,
-    ) -> HttpReply:
+    ) -> UpstreamReply:
         """Send a POST and return its reply as soon as the head is there.
 
         With a `pin` the connection goes to that address, without a look-up of its own, unless it
@@ -150,129 +128,104 @@ class HttpClient:
         Raises:
             UpstreamFailure: No reply began; `sent` tells whether it may have been received.
         """
-        if len(self._late) >= LATE_MAX:
-            raise UpstreamFailure("too many late requests", sent=False, route=True)
+        through = proxy_url or self._proxy_url
+        if through is not None:
+            return await self._proxied.post(url, headers=headers, body=body, proxy_url=through)
+        place, line = _parsed(url, pin)
+        head = _head(line, headers, len(body))
+        connection = self._kept(place) or await self._connect(place)
+        return HttpReply(self, place, connection, await connection.request(head, body))
+
+    def keep(self, place: Place, connection: Connection) -> None:
+        """Take a connection back, to keep it if its reply has come to its end."""
+        if not connection.release():
+            return
+        kept = self._idle.setdefault(place, {})
+        if len(kept) >= IDLE_CONNECTIONS_MAX:
+            connection.abort()
+            return
+        loop = asyncio.get_running_loop()
+        kept[connection] = loop.time()
+        if self._sweeping is None:
+            self._sweeping = loop.call_later(IDLE_CONNECTION_S, self._sweep)
+
+    def _kept(self, place: Place) -> Connection | None:
+        """Return the connection that was used last: so the others are idle, and end."""
+        kept = self._idle.get(place)
+        while kept:
+            connection, _ = kept.popitem()
+            if connection.free:
+                return connection
+        return None
+
+    def _lost(self, place: Place, connection: Connection) -> None:
+        self._idle.get(place, {}).pop(connection, None)
+
+    def _sweep(self) -> None:
+        """Close what has been idle for too long."""
+        loop = asyncio.get_running_loop()
+        before = loop.time() - IDLE_CONNECTION_S
+        for place, kept in list(self._idle.items()):
+            for connection in [one for one, since in kept.items() if since <= before]:
+                connection.abort()
+            if not kept:
+                del self._idle[place]
+        going_on = IDLE_CONNECTION_S / 2 if self._idle else None
+        self._sweeping = loop.call_later(going_on, self._sweep) if going_on else None
+
+    async def _connect(self, place: Place) -> Connection:
+        loop = asyncio.get_running_loop()
+        tls = Tls(self._tls, place.host) if place.secure else None
+        connection = Connection(tls, partial(self._lost, place))
         try:
-            request = (
-                self._client(proxy_url or self._proxy_url, pin)
-                .post(url)
-                .headers(headers)
-                .body_bytes(body)
-                .streamed_read_buffer_limit(READ_AHEAD_BYTES)
-                .build_streamed()
-            )
-        except (ValueError, BuilderError):
-            # The library's words quote what they complain of, which may be a secret.
-            raise UpstreamFailure("unusable URL, proxy or header", sent=False, route=True) from None
-        head = request.__aenter__()
-        try:
-            return HttpReply(request, await _sheltered(head))
-        except asyncio.CancelledError:
-            self._outlive(request, head)
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                sock = await dial(place.address or place.host, place.port)
+                await loop.create_connection(lambda: connection, sock=sock)
+                await connection.secured()
+        except TimeoutError:
+            connection.abort()
+            raise UpstreamFailure("connect timeout", sent=False, route=True) from None
+        except OSError as error:
+            connection.abort()
+            raise UpstreamFailure(str(error), sent=False, route=True) from error
+        except BaseException:
+            connection.abort()
             raise
-        except ConnectTimeoutError as error:
-            # The library reports a wait for the head in the same words, so it proves nothing.
-            raise UpstreamFailure("connect timeout", sent=True, route=True) from error
-        except BuilderError:
-            raise UpstreamFailure("unusable URL or proxy", sent=False, route=True) from None
-        except PyreqwestError as error:
-            sent = not _never_sent(error)
-            raise UpstreamFailure(_reason(error), sent=sent, route=not sent) from error
-
-    def _outlive(self, request: StreamRequest, head: Coroutine[Any, Any, Response]) -> None:
-        """Close the request as soon as that is possible, which is when its head has come."""
-        task = asyncio.get_running_loop().create_task(_close_late(request, head))
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
-
-    def _client(self, proxy_url: Secret | None, pin: Pin | None) -> Client:
-        key = (proxy_url.reveal() if proxy_url else "", None if proxy_url else pin)
-        client = self._clients.get(key)
-        if client is None:
-            if len(self._clients) >= CLIENTS_MAX:
-                del self._clients[next(iter(self._clients))]
-            client = self._clients[key] = self._build(*key)
-        return client
-
-    def _build(self, proxy_url: str, pin: Pin | None) -> Client:
-        # The library's switches take their value by position only.
-        off, on = False, True
-        builder = (
-            ClientBuilder()
-            .http1_only()
-            .http1_lower_case_headers()
-            .no_proxy()
-            .follow_redirects(off)
-            .referer(off)
-            .default_cookie_store(off)
-            .gzip(off)
-            .brotli(off)
-            .zstd(off)
-            .deflate(off)
-            .max_connections(None)
-            .connect_timeout(timedelta(seconds=CONNECT_TIMEOUT_S))
-            .pool_idle_timeout(timedelta(seconds=IDLE_CONNECTION_S))
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            .tcp_nodelay(on)
-            .tcp_keepalive(timedelta(seconds=30))
-            .tcp_user_timeout(timedelta(seconds=60))
-            .read_timeout(timedelta(seconds=self._silence_s + SILENCE_MARGIN_S))
-        )
-        if self._ca_pem:
-            builder = builder.add_root_certificate_pem(self._ca_pem)
-        if proxy_url:
-            # The library takes a proxy that it does not know for none at all.
-            if not proxy_url.lower().startswith(PROXY_SCHEMES):
-                raise ValueError(PROXY_SCHEMES)
-            builder = builder.proxy(ProxyBuilder.all(proxy_url))
-        if pin is not None:
-            builder = builder.resolve(pin.host, pin.address, pin.port)
-        return builder.build()
+        return connection
 
 
-def _headers(response: Response) -> Headers:
-    """Return the reply's headers; a value that is no ASCII text is left out."""
+@lru_cache(maxsize=1_024)
+def _parsed(url: str, pin: Pin | None) -> tuple[Place, bytes]:
+    """Return where a URL leads, and how a request for it begins."""
     try:
-        return tuple(response.headers.items())
-    except ValueError:
-        found: list[tuple[str, str]] = []
-        for name in dict.fromkeys(response.headers.keys()):
-            with suppress(ValueError):
-                found += [(name, value) for value in response.headers.getall(name)]
-        return found
+        parts = urlsplit(url)
+        port = parts.port or PORTS[parts.scheme]
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        host = parts.netloc.rpartition("@")[2]
+        line = f"POST {target} HTTP/1.1\r\nhost: {host}\r\naccept: */*\r\n".encode("ascii")
+    except (ValueError, KeyError):
+        parts, line = None, b""
+    if parts is None or not parts.hostname or line.count(b" ") != 4:
+        raise UpstreamFailure("unusable URL", sent=False, route=True)
+    if pin is None:
+        return Place(parts.scheme == "https", parts.hostname, port), line
+    if (parts.hostname, port) != (pin.host, pin.port):
+        raise UpstreamFailure("pinned for another name", sent=False, route=True)
+    return Place(parts.scheme == "https", parts.hostname, port, pin.address), line
 
 
-@coroutine
-def _sheltered(head: Coroutine[Any, Any, Response]) -> Generator[Any, None, Response]:
-    """Await `head` without handing a cancellation on to it, so that it can be awaited again."""
-    while True:
-        try:
-            waiting = head.send(None)
-        except StopIteration as done:
-            response: Response = done.value
-            return response
-        yield waiting
+def _head(line: bytes, headers: Headers, length: int) -> bytes:
+    """Return the head of a request.
 
-
-async def _close_late(request: StreamRequest, head: Coroutine[Any, Any, Response]) -> None:
-    with suppress(PyreqwestError):
-        await head
-        await request.__aexit__(None, None, None)
-
-
-def _never_sent(error: PyreqwestError) -> bool:
-    """Tell whether connecting failed, which alone proves that the request never left.
-
-    The library raises its `ConnectError` also when a reused connection closed under a request
-    that was already on its way; only the cause in its chain tells the two apart.
+    Raises:
+        UpstreamFailure: A header can't be sent.
     """
-    return isinstance(error, ConnectError) and any(
-        "(Connect)" in cause["message"] for cause in error.details["causes"] or ()
-    )
-
-
-def _reason(error: PyreqwestError) -> str:
-    """Return the innermost cause, which says what happened; never the URL or a header."""
-    details = getattr(error, "details", None)
-    causes = (details or {}).get("causes") or [{"message": error.message}]
-    return str(causes[-1]["message"])
+    fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    count = len(headers)
+    if fields.count("\n") != count or fields.count("\r") != count or "\0" in fields:
+        # Not a word of it: what can't be sent may be a secret.
+        raise UpstreamFailure("unusable header", sent=False, route=True)
+    try:
+        return b"%bcontent-length: %d\r\n%b\r\n" % (line, length, fields.encode("latin-1"))
+    except UnicodeEncodeError:
+        raise UpstreamFailure("unusable header", sent=False, route=True) from None

@@ -16,7 +16,7 @@ class RetoldReply:
     The proper end of its body is a last piece, since an answer may be owed its end then.
     """
 
-    __slots__ = ("_ended", "_reply", "retold")
+    __slots__ = ("_ended", "_reply", "feed", "retold")
 
     messages = False
 
@@ -24,6 +24,8 @@ class RetoldReply:
         self._reply = reply
         self._ended = False
         self.retold = retold
+        self.feed = reply.feed
+        """Its end is not for the taking, so `read` is asked and adds the last piece."""
 
     @property
     def status(self) -> int:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from app.edge.calls import route
+from litestar import Litestar, get
+
+from app.edge.calls import route, straight
 from tests.edge.asgi import Server, scope
 
 
@@ -34,3 +36,19 @@ async def test_a_websocket_is_told_to_use_http() -> None:
     handler = route(["/v1/responses"], object(), plane)
     await handler.fn(scope() | {"type": "websocket"}, server.receive, server.send)
     assert (server.status, plane.served) == (426, [])
+
+
+async def test_calls_need_not_pass_the_frameworks_layers() -> None:
+    """What is registered is found by its path; nothing else is."""
+    plane, server, speaker = Plane(), Server(), object()
+
+    @get("/health")
+    async def health() -> None:
+        """Answer."""
+
+    handlers = [route(["/responses", "/v1/responses"], speaker, plane), health]
+    calls = straight(Litestar(handlers, openapi_config=None))
+    assert set(calls) == {"/responses", "/v1/responses"}
+    given = scope()
+    await calls["/v1/responses"](given, server.receive, server.send)
+    assert plane.served == [(speaker, given, server.receive, server.send)]

@@ -31,7 +31,7 @@ from app.errors import (
     UpstreamRefused,
 )
 from app.relay.diagnosis import Fault
-from app.relay.reply import Batch
+from app.relay.reply import Batch, Take
 from app.usage.prices import PriceTable
 from app.wire.sse import SseEvent
 from tests.edge.asgi import CALLER, KEY, Book, Callers, Server, scope, with_key
@@ -59,6 +59,13 @@ class Reply:
         if isinstance(step, BaseException):
             raise step
         return Batch(step, [SseEvent("", step, step)])
+
+    async def flow(self, take: Take) -> None:
+        """Hand all steps on."""
+        while (batch := await self.read()) is not None:
+            pending = take(batch)
+            if pending is not None:
+                await pending
 
     async def close(self) -> None:
         """Count."""
@@ -662,6 +669,10 @@ class Way:
         self.started, self.status = True, 200
 
     async def write(self, data: str) -> None:
+        """Keep it."""
+        self.sent.append(data)
+
+    def push(self, data: str) -> None:
         """Keep it."""
         self.sent.append(data)
 

@@ -67,6 +67,51 @@ async def test_a_stream_is_a_head_events_and_an_end() -> None:
     assert (way.started, way.ended, way.gone) == (True, True, False)
 
 
+async def test_what_is_pushed_is_out_at_once_if_there_is_room() -> None:
+    """Nothing has to be waited for, and no task is woken."""
+    server = Server()
+    way = downstream(server)
+    await way.start([])
+    assert way.push(b"one") is None
+    assert server.body == b"one"
+    await way.close()
+
+
+async def test_what_is_pushed_to_a_caller_that_does_not_read_has_to_be_waited_for() -> None:
+    """And one that never reads again is given up, as if it had left."""
+    server = Server(stuck_after=2)
+    way = downstream(server, pace=IMPATIENT)
+    way.expect_stream()
+    way._beat.cancel()
+    await way.start([])
+    assert way.push(b"one") is None
+    rest = way.push(b"two")
+    assert rest is not None
+    way._tick()
+    with pytest.raises(asyncio.CancelledError):
+        await rest
+    task = asyncio.current_task()
+    assert task is not None
+    task.uncancel()
+    assert way.gone
+    await way.close()
+
+
+async def test_what_is_pushed_waits_for_the_comment_that_is_going_out() -> None:
+    """Nothing is said in the middle of it."""
+    server = Server()
+    way = downstream(server, pace=QUICK)
+    await way.start([])
+    way._pulse = asyncio.ensure_future(asyncio.sleep(0))
+    rest = way.push(b"one")
+    assert rest is not None
+    assert server.body == b""
+    await rest
+    assert server.body == b"one"
+    assert way.push(b"two") is None
+    await way.close()
+
+
 async def test_a_stream_is_never_silent_for_long() -> None:
     """The head goes out without content, and comments after it; `start` sends no second head."""
     server = Server()

@@ -1,6 +1,7 @@
 """A scripted upstream: what each account answers, step by step, and what was asked of it."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct, field
@@ -30,7 +31,10 @@ class Answer(Struct):
 class FakeReply:
     """Satisfies `app.ports.UpstreamReply`."""
 
+    pushing = False
+    """Whether replies can be listened to, as those that come over a connection of ours."""
     retold = None
+    feed: "FakeFeed | None" = None
 
     def __init__(self, name: str, answer: Answer, log: list[str]) -> None:
         self._name = name
@@ -39,9 +43,13 @@ class FakeReply:
         self.status = answer.status
         self.headers = answer.headers
         self.messages = answer.messages
+        if self.pushing and not answer.messages:
+            self.feed = FakeFeed(self._steps)
 
     async def read(self) -> bytes | None:
         """Take the next step."""
+        if self.feed is not None and (come := self.feed.take()):
+            return come
         while self._steps:
             step = self._steps.pop(0)
             if isinstance(step, Exception):
@@ -59,6 +67,42 @@ class FakeReply:
         """Note it; letting go takes a turn of the loop."""
         self._log.append(f"{self._name} aborted")
         await asyncio.sleep(0)
+
+
+class FakeFeed:
+    """Satisfies `app.ports.Feed`: tells of each step when its time has come."""
+
+    def __init__(self, steps: list[Step]) -> None:
+        self._steps = steps
+        self._come = b""
+        self._over = False
+        self._coming: asyncio.Task[None] | None = None
+
+    def listen(self, told: Callable[[], None] | None) -> None:
+        """Let steps come as long as somebody is told of them."""
+        if self._coming is not None:
+            self._coming.cancel()
+            self._coming = None
+        if told is not None:
+            self._coming = asyncio.create_task(self._come_on(told))
+
+    def take(self) -> bytes | None:
+        """Return what has come."""
+        come, self._come = self._come, b""
+        return come or (None if self._over else b"")
+
+    async def _come_on(self, told: Callable[[], None]) -> None:
+        steps = self._steps
+        while steps and not isinstance(steps[0], Exception):
+            if isinstance(steps[0], bytes):
+                self._come += steps.pop(0)
+                told()
+                await asyncio.sleep(0)
+            else:
+                await asyncio.sleep(steps[0])
+                steps.pop(0)
+        self._over = True
+        told()
 
 
 class FakeUpstream:

@@ -142,8 +142,7 @@ class Scene:
         try:
             reply = await self.open(**changes)
             try:
-                while (batch := await reply.read()) is not None:
-                    heard.feed(batch)
+                await reply.flow(heard.feed)
             finally:
                 await reply.close()
                 await reply.close()

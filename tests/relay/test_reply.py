@@ -13,7 +13,7 @@ from app.errors import (
     UpstreamRefused,
     UpstreamTimeout,
 )
-from tests.fakes.upstream import HANG, SSE, Answer, broken
+from tests.fakes.upstream import HANG, SSE, Answer, FakeReply, broken
 from tests.fakes.virtual import LoopClock, virtual
 from tests.relay.scene import (
     CREATED,
@@ -30,6 +30,12 @@ from tests.relay.scene import (
     good,
     refused,
 )
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["read", "pushed"])
+def pushing(request, monkeypatch):
+    """Both ways from the upstream to the caller: whatever is asked here, they answer the same."""
+    monkeypatch.setattr(FakeReply, "pushing", request.param)
 
 
 @virtual

@@ -287,6 +287,7 @@ class BackendReply:
 
     messages = False
     retold = None
+    feed = None
 
     def __init__(self, backend: Backend, exchange: Exchange) -> None:
         self._backend = backend

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from app.domain.traffic import Traffic
 from app.edge.company import Company, Headers, Pace
 from app.edge.sockets.speaker import Messages
+from app.edge.stepping import begun
 
 SendText = Callable[[str], Awaitable[None]]
 
@@ -54,6 +55,11 @@ class TurnWay(Company):
             traffic.messages_out += 1
             traffic.bytes_out += len(message)
         self._sending_since = 0.0
+
+    def push(self, data: Messages) -> Awaitable[None] | None:
+        """Send events; return what has to be waited for before more is sent, if anything."""
+        writing = self.write(data)
+        return writing if self._pulse is not None else begun(writing)
 
     async def end(self, data: Messages) -> None:
         """Send the last events."""

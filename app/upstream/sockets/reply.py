@@ -20,6 +20,7 @@ class SocketReply:
 
     messages = True
     retold = None
+    feed = None
     status = 200
 
     def __init__(
@@ -64,6 +65,7 @@ class RefusalReply:
 
     messages = False
     retold = None
+    feed = None
 
     def __init__(self, refusal: Refusal) -> None:
         self.status = refusal.status

@@ -47,6 +47,22 @@ async def test_a_turn_is_messages_and_an_end() -> None:
     assert (way._traffic.messages_out, way._traffic.bytes_out, way.ended) == (2, 3, True)
 
 
+async def test_what_is_pushed_is_out_at_once_if_there_is_room() -> None:
+    """If not, the rest of it has to be waited for."""
+    caller = Caller()
+    way = way_to(caller)
+    await way.start([])
+    assert way.push([b"1", b"2"]) is None
+    assert caller.heard == ["1", "2"]
+    caller.reads = False
+    rest = way.push([b"3"])
+    assert rest is not None
+    waiting = asyncio.ensure_future(rest)
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await way.close()
+
+
 async def test_an_error_is_one_message() -> None:
     """Its status is what is written down."""
     caller = Caller()

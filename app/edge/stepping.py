@@ -1,0 +1,28 @@
+"""Begins to wait without a task.
+
+Most of what is sent is taken at once. Then there is nothing to wait for, and no task has to be
+woken only to find that out.
+"""
+
+from collections.abc import Awaitable, Generator, Iterator
+from types import coroutine
+from typing import Any
+
+
+def begun(sending: Awaitable[None]) -> Awaitable[None] | None:
+    """Do the first step of `sending`; None if that was all, else what is to be awaited.
+
+    That step may be done outside of any task, so nothing in it may ask for the present one.
+    """
+    steps = sending.__await__()
+    try:
+        waiting = next(steps)
+    except StopIteration:
+        return None
+    return _rest(waiting, steps)
+
+
+@coroutine
+def _rest(waiting: Any, steps: Iterator[Any]) -> Generator[Any, None, None]:
+    yield waiting
+    yield from steps
