@@ -96,6 +96,10 @@ class ResponsesStream:
                 for event in events:
                     self._overheard(event.data)
             return raw
+        if len(events) == 1:
+            event = events[0]
+            new = self._passed(event)
+            return raw if new is event else b"" if new is None else new.raw
         passed = [self._passed(event) for event in events]
         if all(new is event for new, event in zip(passed, events, strict=True)):
             return raw
