@@ -10,6 +10,7 @@ import uvloop
 from app.domain.account import Secret
 from app.ports import UpstreamFailure, UpstreamReply
 from app.upstream import http
+from app.upstream.addresses import Pin
 from app.upstream.http import HttpClient
 from loadtests.simulator.tls import make_certificates, server_context
 from tests.fakes.peer import Link, Peer, Script
@@ -402,6 +403,25 @@ async def test_a_refused_connection_was_never_sent(client):
     async with Peer(answering(b"")) as peer:
         pass
     assert await failure(client, peer.url) == (False, True)
+
+
+async def test_a_pinned_name_is_not_looked_up(client):
+    """The connection goes where the name was judged to lead; the upstream sees the name."""
+    async with Peer(answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")) as peer:
+        url, pin = f"http://up.invalid:{peer.port}/x", Pin("up.invalid", "127.0.0.1", peer.port)
+        reply = await client.post(url, headers=[], body=b"", proxy_url=None, pin=pin)
+        assert await whole(reply) == b"ok"
+        await reply.finish()
+    assert peer.requests[0].values("host") == [f"up.invalid:{peer.port}"]
+
+
+@pytest.mark.parametrize("url", ["http://other.invalid:1/", "http://up.invalid:2/"])
+async def test_a_pin_is_for_one_name_and_port(client, url):
+    """For any other it says nothing."""
+    pin = Pin("up.invalid", "127.0.0.1", 1)
+    with pytest.raises(UpstreamFailure) as caught:
+        await client.post(url, headers=[], body=b"", proxy_url=None, pin=pin)
+    assert not caught.value.sent
 
 
 async def test_an_unknown_host_was_never_sent(client):
