@@ -61,9 +61,9 @@ def _times_nginx(
 BY_CHAT: Final[tuple[Work, ...]] = ("responses by chat", "chat by chat")
 UPSTREAM_NAMES: Final[dict[UpstreamKind, str]] = {"tls": "TLS", "plain": "plain"}
 TARGETS: Final = (
-    _times_nginx("CPU of an event passed through, TLS", "events", "tls", "responses", 2.0),
-    _times_nginx("CPU of an event translated to chat, TLS", "events", "tls", "chat", 2.5),
-    _times_nginx("CPU of an event translated to chat, plain", "events", "plain", "chat", 2.5),
+    _times_nginx("CPU of an event passed through, TLS", "events", "tls", "responses", 1.9),
+    _times_nginx("CPU of an event translated to chat, TLS", "events", "tls", "chat", 2.2),
+    _times_nginx("CPU of an event translated to chat, plain", "events", "plain", "chat", 2.2),
     *(
         _times_nginx(f"CPU of an event, {work}, {name}", "events", upstream, work, 2.5)
         for work in BY_CHAT
@@ -71,24 +71,29 @@ TARGETS: Final = (
     ),
     _times_nginx("CPU of an event put as Messages, TLS", "events", "tls", "messages", 2.5),
     _times_nginx("CPU of an event put as Messages, plain", "events", "plain", "messages", 2.5),
-    _times_nginx("CPU of a whole chat completion, plain", "requests", "plain", "chat", 9.0),
-    _times_nginx("CPU of a whole response, plain", "requests", "plain", "responses", 9.0),
-    _times_nginx("p99 delay of an event passed through, TLS", "latency", "tls", "responses", 3.0),
-    _times_nginx("p99 delay of an event passed through, plain", "latency", "plain", "responses", 3),
-    _times_nginx("p99 delay of an event translated to chat, TLS", "latency", "tls", "chat", 3.0),
+    _times_nginx("CPU of a whole chat completion, plain", "requests", "plain", "chat", 6.0),
+    _times_nginx("CPU of a whole response, plain", "requests", "plain", "responses", 6.0),
+    _times_nginx("p99 delay of an event passed through, TLS", "latency", "tls", "responses", 2.0),
+    _times_nginx("p99 delay of an event passed through, plain", "latency", "plain", "responses", 2),
+    _times_nginx("p99 delay of an event translated to chat, TLS", "latency", "tls", "chat", 2.0),
     _times_nginx("CPU of a message on a WebSocket, plain", "websocket", "plain", "websocket", 3.5),
     Target(
         "start to ready", Key("start", "plain", "gateway", "responses", "ready_s"), 3.0,
         ratio=False, unit="s",
     ),
     Target(
+        "memory of a worker at rest",
+        Key("start", "plain", "gateway", "responses", "rss_bytes"), 150.0,
+        ratio=False, unit="MB", scale=1e-6,
+    ),
+    Target(
         "memory of a held stream, TLS",
-        Key("held", "tls", "gateway", "responses", "stream_bytes"), 40.0,
+        Key("held", "tls", "gateway", "responses", "stream_bytes"), 35.0,
         ratio=False, unit="KB", scale=1e-3,
     ),
     Target(
         "memory of a held stream, plain",
-        Key("held", "plain", "gateway", "responses", "stream_bytes"), 40.0,
+        Key("held", "plain", "gateway", "responses", "stream_bytes"), 35.0,
         ratio=False, unit="KB", scale=1e-3,
     ),
     Target(
