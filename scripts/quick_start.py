@@ -43,6 +43,8 @@ NODE_ONLY: Final = re.compile(r"^(?:npm|codex|claude)\b", re.MULTILINE)
 BLOCK_S: Final = 420.0
 END_S: Final = 30.0
 STEP_S: Final = 0.1
+BACK_S: Final = 3.0
+"""Between two looks whether a shell is back after Ctrl-C."""
 READ_BYTES: Final = 65_536
 CALLS_MIN: Final = 2
 """One of curl, one of the Codex CLI."""
@@ -83,7 +85,7 @@ class Terminal:
         self._main, other = pty.openpty()
         fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
         self._process = subprocess.Popen(
-            ["bash", "--noprofile", "--norc", "-i"],
+            ["bash", "--noprofile", "--norc", "--noediting", "-i"],
             cwd=folder,
             env={**environment, "PS1": "", "PS2": "", "TERM": "dumb"},
             stdin=other,
@@ -146,9 +148,16 @@ class Terminal:
     def interrupt(self) -> None:
         """Press Ctrl-C, and wait until the shell is back."""
         os.write(self._main, b"\x03")
-        time.sleep(STEP_S)
-        # An interrupted list of commands has no end of its own to tell of.
-        self.wait_for(f"<<over {self.start(':')}>>")
+        deadline = time.monotonic() + BLOCK_S
+        while time.monotonic() < deadline:
+            # An interrupted list of commands tells of no end, and what is typed too early is lost.
+            mark = f"<<over {self.start(':')}>>"
+            until = time.monotonic() + BACK_S
+            while time.monotonic() < until:
+                if mark in self.said:
+                    return
+                time.sleep(STEP_S)
+        raise Failed(f"{self.name} did not come back after Ctrl-C:\n{self.said[-4_000:]}")
 
     def _read(self) -> None:
         try:

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from app import __version__, serving
-from app.settings import VARIABLES, Settings
+from app.environment import read_dotenv
+from app.settings import VARIABLES, Driver, Settings
 
 ROOT = Path(__file__).parent.parent
 COMPOSED = sorted(ROOT.glob("docker-compose*.yml"))
@@ -252,6 +253,24 @@ def test_an_example_shows_settings_only(example: str, beside: set[str]) -> None:
     assert names - beside <= {variable.name for variable in VARIABLES}
 
 
+@pytest.mark.parametrize("path", COMPOSED, ids=relative)
+def test_an_example_and_its_compose_file_start_a_gateway(path: Path, tmp_path: Path) -> None:
+    """Every value is one that is taken, those that are commented out too; secrets are filled in."""
+    example = ROOT / (".env.sqlite.example" if "sqlite" in path.name else ".env.example")
+    text = re.sub(r"^#?([A-Z_]+)=(.+)$", r"\1=\2", example.read_text("utf-8"), flags=re.MULTILINE)
+    text = re.sub(r"^([A-Z_]+)=$", rf"\1={'0' * 64}", text, flags=re.MULTILINE)
+    file = tmp_path / ".env"
+    file.write_text(text)
+    given, _ = read_dotenv(file)
+    composed_of = {
+        name: re.sub(r"\$\{(\w+):[?-]([^}]*)\}", lambda m: given.get(m[1], m[2]), str(value))
+        for name, value in composed(path)["environment"].items()
+    }
+    settings = Settings.from_env({"CODEX_ENV_FILE": str(file)} | composed_of)
+    assert settings.bind == "0.0.0.0"  # noqa: S104 - the container's
+    assert (settings.workers > 1) == (settings.database_driver is Driver.POSTGRES)
+
+
 def test_the_stack_asks_for_every_secret_that_it_needs() -> None:
     """What has no default is in the example, empty, and refused with a hint where it is missing."""
     text = (ROOT / "docker-compose.yml").read_text("utf-8")
@@ -313,6 +332,17 @@ def test_the_image_runs_without_root_and_ends_on_sigterm() -> None:
     environment = " ".join(instructions("ENV"))
     assert "CODEX_BIND=0.0.0.0" in environment
     assert "CODEX_DATA_DIR=/data" in environment
+
+
+def test_everything_that_names_a_version_names_this_one() -> None:
+    """Label, tags of images and the package: one release, one number."""
+    (label,) = re.findall(r'image\.version="([^"]+)"', (ROOT / "Dockerfile").read_text("utf-8"))
+    tags = {composed(path)["image"].partition(":")[2] for path in COMPOSED}
+    tags |= {container(path)["image"].partition(":")[2] for path in RENDERED}
+    for each in (ROOT / "k8s").rglob("kustomization.yaml"):
+        (kustomization,) = objects(each)
+        tags |= {image["newTag"] for image in kustomization.get("images", ())}
+    assert {label, *tags} == {__version__}
 
 
 def test_the_image_installs_what_is_locked() -> None:

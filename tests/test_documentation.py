@@ -70,6 +70,22 @@ def test_a_command_that_is_shown_is_there(path: Path) -> None:
             group = group.commands[word]
 
 
+@pytest.mark.parametrize("path", [*PAGES, ROOT / "README.md"], ids=relative)
+def test_an_option_that_is_shown_is_one_of_its_command(path: Path) -> None:
+    """Of whole commands in blocks, and of those that stand in a sentence."""
+    text = path.read_text("utf-8").replace("\\\n", " ")
+    for line in re.findall(r"(?:`|^\s*)(codex2api [^`\n|#]+)", text, re.MULTILINE):
+        group: click.Command = main
+        words = line.split()[1:]
+        while words and isinstance(group, click.Group) and words[0] in group.commands:
+            group = group.commands[words.pop(0)]
+        known = {name for each in group.params for name in (*each.opts, *each.secondary_opts)}
+        shown = {
+            word.strip("[]").partition("=")[0] for word in words if word.strip("[").startswith("--")
+        }
+        assert shown <= known | {"--help"}, f"{relative(path)}: {line}"
+
+
 @pytest.mark.parametrize("path", PAGES, ids=relative)
 def test_a_variable_that_is_shown_is_read(path: Path) -> None:
     """By the gateway, by the stack around it, or by a client."""
@@ -105,3 +121,39 @@ def test_the_settings_that_pages_name_are_there() -> None:
             )
         )
     assert shown <= names
+
+
+def test_the_tests_that_the_threat_model_names_are_there() -> None:
+    """A threat whose proof was renamed or taken away would be held off by words."""
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs/security.md").read_text())
+    assert len(named) > 30
+    gone = [
+        f"{file}::{test}"
+        for file, test in named
+        if not (ROOT / file).is_file() or f"def {test}(" not in (ROOT / file).read_text("utf-8")
+    ]
+    assert gone == []
+
+
+def anchors(path: Path) -> set[str]:
+    """Return what a link may lead to within a page."""
+    heads = re.findall(r"^#+ +(.+?) *$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head).strip().lower().replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize(
+    "path", [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))], ids=relative
+)
+def test_a_link_leads_somewhere(path: Path) -> None:
+    """Pages, images and their headings; what is outside of this repository is not asked."""
+    text = re.sub(r"^( *)```.*?^\1```", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            assert target.startswith("https://"), target
+            continue
+        page, _, anchor = target.partition("#")
+        goal = (path.parent / page).resolve() if page else path
+        assert goal.exists(), f"{relative(path)}: {target}"
+        if path.is_relative_to(ROOT / "docs"):
+            assert goal.is_relative_to(ROOT / "docs"), f"{target} is not part of the site"
+        assert not anchor or anchor in anchors(goal), f"{relative(path)}: {target}"
