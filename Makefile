@@ -165,6 +165,10 @@ admin-load: $(STAMP) ui  ## the admin UI on 10,000 accounts and a million log ro
 shares: $(STAMP)  ## three processes share accounts under a skewed load, one is killed; ARGS="--seconds 8"
 	@$(BIN)/python -m loadtests.shares $(ARGS)
 
+capacity: $(STAMP)  ## what processes cost a Redis and calls a Postgres; writes docs/operate/capacity.md
+	@$(BIN)/python -m loadtests.capacity $(ARGS)
+	@$(BIN)/python -m loadtests.capacity.report
+
 changelog: $(STAMP)  ## show what changelog.d/ adds up to; V=0.2.0 writes it into CHANGELOG.md
 	@if [ -n "$(V)" ]; then $(BIN)/towncrier build --yes --version $(V); \
 	else $(BIN)/towncrier build --draft --version Unreleased; fi
