@@ -16,6 +16,7 @@ from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanSend, Receive, Scop
 
 from app.compose import build, build_admin, gateway
 from app.edge.calls import straight
+from app.edge.sockets.outgoing import SERVER_SEND
 from app.errors import GatewayError
 from app.serving import Ending, hear_drain, listening, stop_worker
 from app.settings import Settings
@@ -39,6 +40,8 @@ class Application:
         if call is not None:
             await call(scope, receive, send)
         elif self._app is not None:
+            if scope["type"] == ScopeType.WEBSOCKET:
+                cast("dict[str, Any]", scope)[SERVER_SEND] = send
             await self._app(scope, receive, send)
         else:
             await self._live(cast("LifeSpanReceive", receive), cast("LifeSpanSend", send))

@@ -1,12 +1,11 @@
 """What callers may look for and this gateway does not serve: why not, in words of its own.
 
-A route that the API documents is no unknown route: whoever calls it learns that it is not
-available here, and why. A WebSocket is refused before it opens, with an HTTP status that tells a
-client what to do instead: a Codex client that is told 426 stays with HTTP.
+Whoever asks for a stored response learns why there is none. A WebSocket is refused before it opens,
+with an HTTP status that tells a client what to do instead: a Codex client that is told 426 stays
+with HTTP.
 """
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
 from litestar.types import Receive, Send, WebSocketScope
@@ -15,34 +14,20 @@ from litestar.types.asgi_types import WebSocketResponseStartEvent
 from app.dialects.responses.errors import error_body
 from app.edge.headers import error_headers
 from app.edge.request import request_id
-from app.errors import GatewayError, MethodNotAllowed, NotSupportedByUpstream, UnknownRoute
+from app.errors import GatewayError, NotSupportedByUpstream, UnknownRoute
 
-_METHODS: Final[Mapping[str, str]] = {
-    "/realtime": "GET",
-}
-"""Routes that are documented and not served yet, and their method."""
 _BASES: Final = ("/backend-api/codex", "/v1")
 _STORED: Final = re.compile(r"/responses/[^/]+(?:/(?:cancel|input_items))?")
 
 
 def absent(method: str, path: str) -> GatewayError:
     """Return the answer to a request for a path that nothing serves."""
-    wanted = allowed(path)
-    if wanted == method:
-        return NotSupportedByUpstream(f"{path[:200]} is not available on this gateway yet.")
-    if wanted is not None:
-        return MethodNotAllowed(f"{method} is not allowed for {path[:200]}: use {wanted}.")
     if _STORED.fullmatch(_below(path)):
         return UnknownRoute(
             "No response is stored on this gateway to be fetched, cancelled or deleted: keep the"
             " answers. A later request can go on from one for a while by 'previous_response_id'."
         )
     return UnknownRoute(f"Unknown request URL: {method} {path[:200]}.")
-
-
-def allowed(path: str) -> str | None:
-    """Return the method of a route that is documented and not served yet; else None."""
-    return _METHODS.get(_below(path))
 
 
 def no_websocket() -> GatewayError:

@@ -8,7 +8,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 
 from app.dialects.messages.errors import error_body as messages_error_body
 from app.dialects.responses.errors import error_body
-from app.edge.absent import absent, allowed
+from app.edge.absent import absent
 from app.edge.request import request_id
 from app.errors import CallerError, GatewayError, MethodNotAllowed
 
@@ -25,7 +25,7 @@ def render(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         "x-codex2api-reason": gateway.code,
     }
     if isinstance(gateway, MethodNotAllowed):
-        headers["allow"] = _allow(error) or allowed(scope["path"]) or ""
+        headers["allow"] = _allow(error)
     said = error_body
     if _speaks_messages(scope["path"]):
         said = messages_error_body
@@ -58,6 +58,6 @@ def _speaks_messages(path: str) -> bool:
     return path.removeprefix("/v1").startswith("/messages")
 
 
-def _allow(error: Exception) -> str | None:
+def _allow(error: Exception) -> str:
     given = error.headers if isinstance(error, HTTPException) else None
-    return given.get("allow") if given else None
+    return given.get("allow", "") if given else ""

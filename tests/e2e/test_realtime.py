@@ -130,7 +130,7 @@ async def test_who_may_not_have_one_is_told_over_http(keyed) -> None:
     status, code = await refusal(gateway, f"{REALTIME}?model={OTHER}")
     assert (status, code) == (400, "invalid_model")
     until(lambda: leases(gateway) == 0, "the account is let go of")
-    assert gateway.client.get(REALTIME).status_code == 405
+    assert gateway.client.get(REALTIME).status_code == 426
 
 
 async def test_a_pool_without_such_accounts_says_so(gateway) -> None:

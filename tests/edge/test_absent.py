@@ -2,19 +2,17 @@
 
 import pytest
 
-from app.edge.absent import absent, allowed, no_websocket, refuse_websocket
+from app.edge.absent import absent, no_websocket, refuse_websocket
 from tests.edge.asgi import Server, scope
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [
-    ("GET", "/v1/realtime", 501), ("GET", "/realtime", 501), ("GET", "/v1/realtime/", 501),
-    ("POST", "/v1/realtime", 405),
     ("GET", "/v1/responses/resp_1", 404), ("DELETE", "/responses/resp_1/", 404),
     ("GET", "/v1/responses/resp_1/input_items", 404), ("GET", "/v1/nothing", 404),
     ("GET", "/v1/responses/resp_1/other", 404), ("GET", "/", 404), ("GET", "*", 404),
 ])  # fmt: skip
 def test_what_is_not_served_is_said_so(method, path, status) -> None:
-    """Not yet, not with this method, or not at all."""
+    """Whatever the method."""
     assert absent(method, path).status == status
 
 
@@ -24,12 +22,6 @@ def test_a_stored_response_is_not_found_for_a_reason() -> None:
     unknown = absent("GET", "/v1/" + "x" * 1_000).message
     assert unknown.startswith("Unknown request URL: GET /v1/xxx")
     assert len(unknown) < 300
-
-
-def test_a_documented_route_has_its_method() -> None:
-    """For the `Allow` header."""
-    assert allowed("/v1/realtime") == "GET"
-    assert allowed("/v1/nothing") is None
 
 
 async def test_a_websocket_is_refused_with_an_answer() -> None:

@@ -18,8 +18,6 @@ from tests.edge.asgi import scope
 
 CASES = [
     (NotFoundException(), "/v1/nothing", "GET", 404, "unknown_route", None),
-    (NotFoundException(), "/v1/realtime", "GET", 501, "not_supported_by_upstream", None),
-    (NotFoundException(), "/v1/realtime", "POST", 405, "method_not_allowed", "GET"),
     (MethodNotAllowedException(headers={"allow": "GET, HEAD"}), "/health", "PUT", 405,
      "method_not_allowed", "GET, HEAD"),
     (MethodNotAllowedException(), "/health", "PUT", 405, "method_not_allowed", ""),

@@ -160,7 +160,7 @@ class Connection(Ending):
         )
         silence = SILENCE if self._speaker.codex_route else None
         traffic = terms.sockets.traffic
-        way = self._way = TurnWay(self._send, pace=terms.pace, traffic=traffic, silence=silence)
+        way = self._way = TurnWay(self._outgoing, pace=terms.pace, traffic=traffic, silence=silence)
         if self._early is not None:
             self._end_turn(self._early)
         turn = Turn(head, body)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from litestar.types import Receive, Send
 
 from app.edge.sockets.machine import Close
+from app.edge.sockets.outgoing import Outgoing
 from app.edge.sockets.registry import Sockets
 from app.edge.sockets.speaker import error_message
 
@@ -26,6 +27,7 @@ class Ending:
     def __init__(self, receive: Receive, send: Send, *, request_id: str) -> None:
         self._receive = receive
         self._asgi_send = send
+        self._outgoing = Outgoing(send)
         self._request_id = request_id
         self._reader: asyncio.Task[Any] | None = None
         self._over = False
@@ -53,7 +55,7 @@ class Ending:
             self._reader.cancel()
 
     async def _send(self, text: str) -> None:
-        await self._asgi_send({"type": "websocket.send", "text": text, "bytes": None})
+        await self._outgoing.say(text)
 
     async def _say_farewell(self) -> None:
         """Say why, close, and wait for the caller to do the same, but not for long."""

@@ -20,6 +20,7 @@ from app.edge.request import KEY_BYTES_MAX, Head, read_head
 from app.edge.responses import ResponsesSpeaker
 from app.edge.sockets.connection import Connection, Terms
 from app.edge.sockets.memory import Memories
+from app.edge.sockets.outgoing import SERVER_SEND
 from app.edge.sockets.registry import Sockets
 from app.edge.sockets.speaker import TurnSpeaker
 from app.edge.till import Till
@@ -101,7 +102,7 @@ class SocketRoute:
         memory = self._memories.open()
         speaker = TurnSpeaker(self._speaker(history=memory), now=self._now)
         try:
-            await Connection(self._terms, speaker, head, receive, send).run()
+            await Connection(self._terms, speaker, head, receive, server_send(scope, send)).run()
         except Exception:
             # The server cuts the connection; a turn that failed has said so itself.
             logger.exception("a WebSocket failed inside the gateway")
@@ -133,6 +134,12 @@ def accepted(scope: WebSocketScope) -> Any:
     harmless = [name for name in names if not name.startswith(KEY_PROTOCOL)]
     chosen = next(iter(harmless or names), None)
     return {"type": "websocket.accept", "subprotocol": chosen, "headers": []}
+
+
+def server_send(scope: WebSocketScope, send: Send) -> Send:
+    """Return what hands messages to the server itself; `send` where there is nothing else."""
+    own: Send = cast("dict[str, Any]", scope).get(SERVER_SEND, send)
+    return own
 
 
 def _foreign(head: Head) -> bool:

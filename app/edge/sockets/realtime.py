@@ -22,7 +22,7 @@ from app.edge.absent import refuse_websocket
 from app.edge.request import Head
 from app.edge.run import OK
 from app.edge.sockets.ending import Ending
-from app.edge.sockets.handshake import Door, accepted, handshake_head
+from app.edge.sockets.handshake import Door, accepted, handshake_head, server_send
 from app.edge.sockets.machine import (
     FAILED,
     NORMAL,
@@ -34,7 +34,7 @@ from app.edge.sockets.machine import (
 )
 from app.edge.sockets.registry import Sockets
 from app.edge.till import Till
-from app.errors import GatewayError, InvalidRequest, MethodNotAllowed, PayloadTooLarge
+from app.errors import GatewayError, InvalidRequest, PayloadTooLarge
 from app.ports import CallObserver, Clock, UpstreamFailure
 from app.relay.deadline import Deadline
 from app.relay.tunnel import Tunnel, Tunnels
@@ -83,7 +83,7 @@ class RealtimeRoute:
             tunnel = await terms.tunnels.open(call)
             await receive()
             await send(accepted(scope))
-            await Session(terms, tunnel, head, receive, send).run()
+            await Session(terms, tunnel, head, receive, server_send(scope, send)).run()
         except GatewayError as error:
             status, code = error.status, error.code
             terms.sockets.traffic.refused += 1
@@ -232,12 +232,14 @@ class Session(Ending):
             head = data[:HEAD_BYTES]
             if BEGINS in head:
                 self._answering = True
-            try:
-                with Deadline(terms.send_timeout_s):
-                    await self._send(data.decode("utf-8", "replace"))
-            except TimeoutError:
-                self._end()
-                return
+            waiting = self._outgoing.put(data.decode("utf-8", "replace"))
+            if waiting is not None:
+                try:
+                    with Deadline(terms.send_timeout_s):
+                        await waiting
+                except TimeoutError:
+                    self._end()
+                    return
             traffic.messages_out += 1
             traffic.bytes_out += len(data)
             if ENDS in head:
@@ -254,7 +256,8 @@ def routes(terms: Terms) -> list[ASGIRouteHandler]:
     @asgi([f"/v1{PATH}", PATH], copy_scope=False)
     async def realtime(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.WEBSOCKET:
-            raise MethodNotAllowed("Realtime sessions are WebSockets: send an upgrade request.")
+            text = "Realtime sessions are WebSockets: send an upgrade request."
+            raise InvalidRequest(text, status=426)
         await sessions.serve(scope, receive, send)
 
     return [realtime]

@@ -1,30 +1,29 @@
 """One turn's way back to the caller on its WebSocket: an event a message.
 
-The server in front takes a message and makes us wait while the caller reads slowly, which keeps us
-from reading on upstream. Nothing is queued here.
+The server in front takes messages and, after a few, makes us wait while the caller reads slowly,
+which keeps us from reading on upstream. Nothing is queued here.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from app.domain.traffic import Traffic
 from app.edge.company import Company, Headers, Pace
+from app.edge.sockets.outgoing import Outgoing
 from app.edge.sockets.speaker import Messages
 from app.edge.stepping import begun
-
-SendText = Callable[[str], Awaitable[None]]
 
 
 class TurnWay(Company):
     """Satisfies `app.edge.run.WayOf`. `close` it, whatever happens."""
 
-    __slots__ = ("_send", "_silence", "_traffic")
+    __slots__ = ("_outgoing", "_silence", "_traffic")
 
     def __init__(
-        self, send: SendText, *, pace: Pace, traffic: Traffic, silence: str | None
+        self, outgoing: Outgoing, *, pace: Pace, traffic: Traffic, silence: str | None
     ) -> None:
-        """Take what sends one message; `silence` is said when nothing else was for a while."""
+        """Take what sends messages; `silence` is said when nothing else was for a while."""
         super().__init__(pace)
-        self._send = send
+        self._outgoing = outgoing
         self._traffic = traffic
         self._silence = silence
 
@@ -44,17 +43,20 @@ class TurnWay(Company):
         self.status = 200
 
     async def write(self, data: Messages) -> None:
-        """Send events; returns when the caller's side has taken them in."""
+        """Send events; returns when the caller's side takes more."""
         if self._pulse is not None:
             await self.quiet()
         # Spelled out, not `_put`: this is the one path that every event takes.
-        traffic = self._traffic
+        traffic, put = self._traffic, self._outgoing.put
+        self._wrote_at = self._loop.time()
         for message in data:
-            self._wrote_at = self._sending_since = self._loop.time()
-            await self._send(message.decode("utf-8", "replace"))
+            waiting = put(message.decode("utf-8", "replace"))
             traffic.messages_out += 1
             traffic.bytes_out += len(message)
-        self._sending_since = 0.0
+            if waiting is not None:
+                self._sending_since = self._loop.time()
+                await waiting
+                self._sending_since = 0.0
 
     def push(self, data: Messages) -> Awaitable[None] | None:
         """Send events; return what has to be waited for before more is sent, if anything."""
@@ -62,8 +64,11 @@ class TurnWay(Company):
         return writing if self._pulse is not None else begun(writing)
 
     async def end(self, data: Messages) -> None:
-        """Send the last events."""
+        """Send the last events; returns when the caller's side has taken all of them."""
         await self.write(data)
+        self._sending_since = self._loop.time()
+        await self._outgoing.flush()
+        self._sending_since = 0.0
         self.ended = True
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
@@ -78,5 +83,5 @@ class TurnWay(Company):
     async def _keep_alive(self) -> None:
         if self._silence is not None:
             self._sending_since = self._loop.time()
-            await self._send(self._silence)
+            await self._outgoing.say(self._silence)
             self._sending_since = 0.0

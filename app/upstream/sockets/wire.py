@@ -1,8 +1,9 @@
 """Connections of the `websockets` library, which does handshakes, TLS, proxies and framing.
 
 A connection pushes: each message goes to the listener from within the callback that received it, so
-no task stands between the two. Limits are explicit: whole messages of at most 16 MiB, no
-compression, no heartbeat of the library's own, no redirects, nothing from the environment.
+no task stands between the two; whole messages don't even go through the library (see `framing`).
+Limits are explicit: whole messages of at most 16 MiB, no compression, no heartbeat of the library's
+own, no redirects, nothing from the environment.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from websockets.protocol import State
 
 from app.domain.account import Secret
 from app.upstream.sockets.connection import Connection, Listener, Rejected, Target, Unreachable
+from app.upstream.sockets.framing import Framing
 
 CONNECT_TIMEOUT_S: Final = 10.0
 """DNS, TCP, proxy, TLS and the handshake together."""
@@ -34,6 +36,7 @@ PROXY_SCHEMES: Final = ("http://", "https://", "socks5://", "socks5h://")
 # What the library logs when it is asked for details holds headers, and so credentials.
 _LOGGER: Final = logging.getLogger("codex2api.websockets")
 _LOGGER.setLevel(logging.ERROR)
+_HEAD_END: Final = b"\r\n\r\n"
 _INVALID_DATA: Final = 1007
 _UNSUPPORTED: Final = 1003
 
@@ -44,6 +47,9 @@ class Wire(ClientConnection):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._listener: Listener | None = None
+        self._framing: Framing | None = None
+        """None as long as the library reads everything: during the handshake, and for good if
+        something came along with the end of it, which upstreams don't do."""
         self._early: list[bytes] = []
         self._parts: list[bytes] = []
         self._over = False
@@ -105,6 +111,25 @@ class Wire(ClientConnection):
 
     def data_received(self, data: bytes) -> None:
         """Take in what came. Called by the loop."""
+        if self._framing is None:
+            self._read(data)
+            if self.response is not None and self._between_frames and data.endswith(_HEAD_END):
+                self._framing = Framing()
+            return
+        for piece in self._framing.cut(data):
+            if self._over:
+                return
+            if piece.message:
+                self._whole(piece.data)
+            else:
+                self._read(piece.data)
+
+    @property
+    def _between_frames(self) -> bool:
+        return self.protocol.state is State.OPEN and not self.protocol.reader.buffer
+
+    def _read(self, data: bytes) -> None:
+        """Let the library read it."""
         super().data_received(data)
         if self.protocol.state is State.CLOSING:
             self._end()

@@ -1,11 +1,13 @@
 """Tests of app.edge.sockets.way; tests/edge/sockets/test_connection.py has it at work."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from app.domain.traffic import Traffic
 from app.edge.company import Pace
+from app.edge.sockets.outgoing import Outgoing
 from app.edge.sockets.way import TurnWay
 
 PATIENT = Pace(60.0, 60.0, 60.0)
@@ -19,17 +21,17 @@ class Caller:
         self.reads = reads
         self.took = asyncio.Event()
 
-    async def send(self, text: str) -> None:
+    async def send(self, message: Any) -> None:
         """Take one."""
         if not self.reads:
             await asyncio.get_running_loop().create_future()
-        self.heard.append(text)
+        self.heard.append(message["text"])
         self.took.set()
 
 
 def way_to(caller: Caller, *, pace: Pace = PATIENT, silence: str | None = None) -> TurnWay:
     """Return the way of a turn to a caller."""
-    return TurnWay(caller.send, pace=pace, traffic=Traffic(), silence=silence)
+    return TurnWay(Outgoing(caller.send), pace=pace, traffic=Traffic(), silence=silence)
 
 
 async def test_a_turn_is_messages_and_an_end() -> None:
