@@ -315,3 +315,20 @@ def test_a_response_stream_that_breaks_says_so(run) -> None:
     last = told["answer"][-1]
     assert last["type"] == "response.failed"
     assert last["response"]["error"]["code"] == "stream_incomplete"
+
+
+def test_turns_over_a_websocket_go_on_from_one_another(run, simulator) -> None:
+    """By the client's own class for it: typed events, and only what is new is sent."""
+    told = run("socketTurns", texts=["echo: one", "echo: two"])
+    assert [turn["text"].split()[0] for turn in told["turns"]] == ["one", "two"]
+    for turn in told["turns"]:
+        assert (turn["types"][0], turn["types"][-1]) == ("response.created", "response.completed")
+        assert turn["usage"]["output_tokens"] > 0
+    simulator.wait_for_records(2)
+
+
+def test_a_websocket_with_a_wrong_key_is_an_error_of_the_client(scenarios, gateway) -> None:
+    """The handshake is answered with a status that the client tells."""
+    told = _run(scenarios, gateway, "socketTurns", key="sk-wrong", texts=["x"])
+    assert told["turns"] == []
+    assert "401" in told["error"]["message"]
