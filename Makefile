@@ -132,6 +132,10 @@ outages: $(STAMP)  ## ten minutes without Postgres, under load; ARGS="redis", AR
 isolation: $(STAMP)  ## 100,000 turns on shared sockets, with faults: nobody hears another's words
 	@$(BIN)/python -m loadtests.isolation $(ARGS)
 
+.PHONY: sockets
+sockets: $(STAMP)  ## 2,000 WebSockets at a time on one worker, 4,000 on two: nothing is lost
+	@SOCKETS_FULL=1 $(BIN)/pytest -q -s -n 0 tests/e2e/test_websocket_load.py
+
 churn: $(STAMP)  ## sockets come and go for real minutes and leave nothing: make churn MINUTES=30
 	@$(BIN)/python -m loadtests.churn --minutes $(or $(MINUTES),30)
 

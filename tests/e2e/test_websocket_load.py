@@ -1,10 +1,12 @@
 """Thousands of WebSockets at a time, each with a turn that lasts: nothing is lost or reordered.
 
-`make bench` measures what they cost; this only counts. One worker on SQLite has 2,000, two workers
-on Postgres and Redis have 4,000.
+`make bench` measures what they cost; this only counts. With `make sockets` one worker on SQLite has
+2,000 at a time, two workers on Postgres and Redis have 4,000. The suite has a small form of it,
+which does not ask whether all are open at once: that is the machine's to say.
 """
 
 import asyncio
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,18 +16,20 @@ from loadtests.bench.framing import text_frame
 from loadtests.bench.lanes import Lane
 from loadtests.bench.loader import SocketCaller, Tally, open_streams
 from loadtests.bench.processes import allow_many_files
-from tests.e2e.programs import API_KEY, Gateway, Pair, Simulator, enrol, until
+from tests.e2e.programs import API_KEY, Gateway, Pair, Simulator, until
+from tests.e2e.several import Several, running
 from tests.e2e.talking import PUBLIC, create
-from tests.e2e.test_workers import Several
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-ACCOUNTS = 160
-"""At 32 calls at a time for each, more than 4,000."""
+FULL = bool(os.environ.get("SOCKETS_FULL"))
+ONE_WORKER, TWO_WORKERS = (2_000, 4_000) if FULL else (100, 200)
+ACCOUNTS = 160 if FULL else 16
+"""At 32 calls at a time for each, more than enough."""
 DELTAS = 16
-PACE = 0.4
-"""Deltas a second: a turn lasts 40 s, longer than it takes to open all of them."""
-OPEN_S = 20.0
-END_S = 120.0
+PACE = 0.4 if FULL else 8.0
+"""Deltas a second: in full a turn lasts 40 s, longer than it takes to open all of them."""
+OPEN_S = 20.0 if FULL else 1.0
+END_S = 120.0 if FULL else 90.0
 BUSY = 'codex2api_websockets{state="busy"}'
 STREAMS = 'codex2api_streams_in_flight{transport="websocket"}'
 
@@ -60,45 +64,30 @@ def hold(gateway: Gateway, simulator: Simulator, count: int) -> dict[str, Any]:
     return asyncio.run(run())
 
 
-def test_two_thousand_on_one_worker(start) -> None:
-    """All at once, and all of them whole."""
+def check(found: dict[str, Any], count: int) -> None:
+    """All at once, where that was asked, and all of them whole."""
+    print(found)  # noqa: T201 - what is shown is the point
+    at_once = count if FULL else found["at once"]
+    assert found == {"at once": at_once, "whole": count, "faults": {}}
+
+
+def test_thousands_on_one_worker(start) -> None:
+    """Nothing is lost, and nothing of them stays."""
     allow_many_files()
     pair: Pair = start(accounts=ACCOUNTS)
-    found = hold(pair.gateway, pair.simulator, 2_000)
-    print(found)  # noqa: T201 - what is shown is the point
-    assert found == {"at once": 2_000, "whole": 2_000, "faults": {}}
+    check(hold(pair.gateway, pair.simulator, ONE_WORKER), ONE_WORKER)
     until(lambda: pair.gateway.metrics()[BUSY] == 0, "no connection is left", within_s=30)
     pair.gateway.settled()
 
 
 @pytest.fixture
-def two_workers(tmp_path, postgres_url, redis_server) -> Iterator[Several]:
+def two_workers(tmp_path, postgres, redis_server) -> Iterator[Several]:
     """A gateway with two workers, and its simulator."""
-    simulator = Simulator(tmp_path, accounts=ACCOUNTS)
-    gateway = Several(
-        tmp_path,
-        simulator,
-        CODEX_WORKERS="2",
-        DATABASE_DRIVER="postgres",
-        DATABASE_URL=postgres_url,
-        CODEX_SECRET_KEY="of-the-tests-and-of-nobody-else-0123",
-        CACHE_DRIVER="redis",
-        REDIS_ADDR=f"127.0.0.1:{redis_server.port}",
-    )
-    gateway.simulator = simulator
-    try:
-        enrol(gateway, simulator)
-        gateway.begin()
-        yield gateway
-    finally:
-        gateway.stop()
-        simulator.stop()
+    yield from running(tmp_path, postgres, redis_server, accounts=ACCOUNTS)
 
 
-def test_four_thousand_on_two_workers(two_workers) -> None:
+def test_twice_as_many_on_two_workers(two_workers) -> None:
     """They are one gateway: both have some, and nothing is lost."""
     allow_many_files()
-    found = hold(two_workers, two_workers.simulator, 4_000)
-    print(found)  # noqa: T201 - what is shown is the point
-    assert found == {"at once": 4_000, "whole": 4_000, "faults": {}}
+    check(hold(two_workers, two_workers.simulator, TWO_WORKERS), TWO_WORKERS)
     until(lambda: two_workers.metrics()[BUSY] == 0, "no connection is left", within_s=30)
