@@ -218,7 +218,12 @@ def main() -> None:
     given = parser.parse_args()
     fleets = []
     for processes in given.processes:
-        fleets.append(fleet(processes, seconds=given.seconds))
+        try:
+            fleets.append(fleet(processes, seconds=given.seconds))
+        except RuntimeError as error:
+            # The others' figures are worth keeping.
+            print(f"{processes} processes are left out: {error}", flush=True)
+            continue
         print(json.dumps(msgspec.to_builtins(fleets[-1])), flush=True)
     made = calls(given.calls)
     print(json.dumps(msgspec.to_builtins(made)), flush=True)
