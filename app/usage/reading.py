@@ -39,6 +39,8 @@ class Reading:
         self.flaws = 0
         """Frames that held no record, and segments whose rest can't be read."""
         self._torn: set[int] = set()
+        self._through: set[int] = set()
+        """Segments that were full when they were read to their end."""
         self._journal = journal
         self._pairing = Pairing()
         self._offsets: dict[int, int] = {}
@@ -84,11 +86,10 @@ class Reading:
         if self._journal is None:
             return self.folder.numbers() if self._ended else []
         oldest = self._pairing.oldest
-        writing = self._journal.current.number
         return [
             number
             for number in self.folder.numbers()
-            if number < writing and (oldest is None or number < oldest) and number in self._offsets
+            if number in self._through and (oldest is None or number < oldest)
         ]
 
     def drop(self, numbers: Sequence[int]) -> None:
@@ -97,27 +98,38 @@ class Reading:
             self.folder.segment(number).unlink(missing_ok=True)
             self._offsets.pop(number, None)
             self._torn.discard(number)
+            self._through.discard(number)
 
     def _next(self) -> Batch | None:
+        # Taken once: its writer goes on meanwhile, in another thread, and may go to the next one.
+        current = self._journal.current if self._journal is not None else None
         for number in self.folder.numbers():
-            if self._journal is not None and number > self._journal.current.number:
+            if current is not None and number > current.number:
                 return None
-            found = None if number in self._torn else self._read(number)
+            if number in self._torn:
+                found = None
+            elif current is not None and number == current.number:
+                # A frame that is being written looks like a torn one: it ends where all is whole.
+                found = self._read(number, until=current.end)
+            else:
+                found = self._read(number)
             if found is not None:
                 return found
+            if current is None or number < current.number:
+                self._through.add(number)
         if self._journal is not None or self._ended:
             return None
         return Batch(list(self._pairing.leftovers()), _END, 1)
 
-    def _read(self, number: int) -> Batch | None:
-        """Return the next rows of a segment."""
+    def _read(self, number: int, *, until: int | None = None) -> Batch | None:
+        """Return the next rows of a segment, up to a place in it."""
         offset = self._offsets.setdefault(number, len(HEAD))
         with self.folder.segment(number).open("rb") as file:
             wrong = flaw(file.read(len(HEAD)))
             if wrong == "empty":
                 return None
             file.seek(offset)
-            data = file.read()
+            data = file.read() if until is None else file.read(max(0, until - offset))
         chunk = Chunk([], [], 0, wrong)
         if not wrong:
             chunk = decode(data, offset=0, records_max=RECORDS_MAX)

@@ -114,6 +114,11 @@ class Segment:
             raise
         self._offset = len(HEAD)
 
+    @property
+    def end(self) -> int:
+        """Up to here whole records stand; ask from any thread."""
+        return self._offset
+
     def append(self, data: bytes) -> bool:
         """Write `data` behind what is there; False, and nothing is written, if it does not fit.
 

@@ -3,6 +3,7 @@
 import pytest
 
 from app.usage.framing import HEAD, encode
+from app.usage.journal import Journal, JournalLimits
 from app.usage.reading import RECORDS_MAX, Reading
 from app.usage.segments import Folder, Segment
 from tests.usage.records import answered, attempted, began
@@ -101,3 +102,50 @@ def test_damage_is_met_once(folder):
     assert reading.flaws == 1
     assert folder.aside(1).read_bytes().count(b"a wrong checksum") == 1
     assert HEAD not in folder.aside(1).read_bytes()
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """A journal that is being written, with a segment ahead; one holds two attempts."""
+    size = len(HEAD) + 2 * len(encode(attempted()))
+    made = Journal(tmp_path, incarnation="me", limits=JournalLimits(segment_bytes=size))
+    made.open()
+    made._maintain()
+    yield made
+    made.close()
+
+
+def test_a_record_that_is_being_written_is_no_damage(journal):
+    """Its first half may be there while the second is not: it is read once it is whole."""
+    journal.append(attempted("first"))
+    reading = Reading(journal.folder, journal=journal)
+    half, at = encode(attempted("second")), journal.current.end
+    with journal.current.path.open("r+b") as file:
+        file.seek(at)
+        file.write(half[:-5])
+    assert [row.uid for row in reading.batch().rows] == ["first"]
+    reading.done()
+    assert reading.batch() is None
+    assert reading.flaws == 0
+    journal.append(attempted("second"))
+    assert [row.uid for row in reading.batch().rows] == ["second"]
+
+
+def test_a_segment_that_fills_after_it_was_read_is_not_spent(journal):
+    """What came into it last has not been taken yet."""
+    reading = Reading(journal.folder, journal=journal)
+    journal.append(attempted("first"))
+    journal.append(answered("first"))
+    while reading.batch() is not None:
+        reading.done()
+    before, appended = journal.current.number, 0
+    while journal.current.number == before:
+        journal.append(attempted("late"))
+        appended += 1
+    assert reading.spent() == []
+    taken = []
+    while (batch := reading.batch()) is not None:
+        taken += batch.rows
+        reading.done()
+    assert [row.uid for row in taken] == ["late"] * appended
+    assert reading.spent() == [before]
