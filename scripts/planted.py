@@ -47,7 +47,7 @@ DEFECTS: Final = (
         '            self._cut(StreamIncomplete(_CUT), "ended without a terminal event")\n',
         "            pass\n",
         SOAK,
-        "I1: ",
+        "I4: ",
     ),
     Planted(
         "duplicate usage",

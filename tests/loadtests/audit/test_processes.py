@@ -66,9 +66,9 @@ def test_a_short_run_has_no_slope():
 
 def test_what_is_left_behind_is_told():
     """Connections that are kept for the next call are not."""
-    kept = structs.replace(AT_REST, files=27, upstream_connections=5)
+    kept = structs.replace(AT_REST, files=37, upstream_connections=5)
     assert list(left_behind(course([AT_REST], kept))) == []
-    left = structs.replace(AT_REST, files=23, tasks=15)
+    left = structs.replace(AT_REST, files=33, tasks=15)
     assert len(list(left_behind(course([AT_REST], left)))) == 2
 
 
