@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tests.e2e.programs import Gateway, Simulator, enrol, until
+from tests.e2e.programs import START_S, Gateway, Simulator, enrol, until
 from tests.servers import PostgresServer, RedisServer
 
 WORKERS = 2
@@ -35,7 +35,7 @@ class Several(Gateway):
     def begin(self) -> None:
         """Start, and wait until every worker serves."""
         self.start()
-        until(lambda: len(self.places) == WORKERS, "all workers take part", within_s=30)
+        until(lambda: len(self.places) == WORKERS, "all workers take part", within_s=START_S)
 
     def statuses(self) -> set[int]:
         """Ask all workers whether they are ready: as many times as nobody is left out."""

@@ -12,7 +12,7 @@ import msgspec
 
 from app.dialects.messages.schema import Json
 from app.dialects.messages.violations import dotted
-from app.errors import CapacityError, GatewayError
+from app.errors import CapacityError, GatewayError, UpstreamError
 
 _TYPES: Final[Mapping[int, str]] = {
     401: "authentication_error",
@@ -49,7 +49,8 @@ def error_event(error: GatewayError, request_id: str | None = None) -> bytes:
 
 def error_type(error: GatewayError) -> str:
     """Return Anthropic's name for this kind of error."""
-    if isinstance(error, CapacityError) or error.code in _OVERLOADED:
+    busy = isinstance(error, UpstreamError) and error.status == 503
+    if busy or isinstance(error, CapacityError) or error.code in _OVERLOADED:
         return "overloaded_error" if error.status != 429 else "rate_limit_error"
     if error.status in _TYPES:
         return _TYPES[error.status]

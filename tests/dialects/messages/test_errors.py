@@ -34,6 +34,7 @@ from app.errors import (
         (CapacityError("x", status=429, code="usage_limit_reached"), "rate_limit_error"),
         (CapacityError("x"), "overloaded_error"),
         (UpstreamError("x", status=503, code="server_is_overloaded"), "overloaded_error"),
+        (UpstreamError("x", status=503), "overloaded_error"),
         (UpstreamError("x"), "api_error"),
         (UpstreamTimeout("x"), "timeout_error"),
         (NotSupportedByUpstream("x"), "invalid_request_error"),
