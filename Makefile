@@ -29,7 +29,8 @@ KUSTOMIZED := sqlite+monitoring production+monitoring production+statefulset+mon
 XDIST := -n auto --dist loadfile
 
 .PHONY: help setup demo quick-start run test test-all check fix check-fast golden bench bench-report \
-	bench-peers load profile mutation runway isolation churn db-bench crashes outages shares admin-load capacity \
+	bench-peers load profile mutation runway isolation churn db-bench crashes outages rolling kills \
+	shares admin-load capacity \
 	faults soak planted fuzz changelog lock k8s check-deploy image-replay docs dashboards reference ui \
 	hooks clean
 
@@ -128,6 +129,12 @@ crashes: $(STAMP)  ## kill -9 a hundred times under load, audit the books; ARGS=
 
 outages: $(STAMP)  ## ten minutes without Postgres, under load; ARGS="redis", ARGS="postgres --minutes 1"
 	@$(BIN)/python -m loadtests.outages $(or $(ARGS),postgres)
+
+rolling: $(STAMP)  ## restart two replicas behind nginx 20 times under 1,200 callers; ARGS="--proxy haproxy"
+	@$(BIN)/python -m loadtests.rolling restarts $(ARGS)
+
+kills: $(STAMP)  ## kill -9 workers and replicas behind nginx 20 times under load, audit the books
+	@$(BIN)/python -m loadtests.rolling kills $(ARGS)
 
 isolation: $(STAMP)  ## 100,000 turns on shared sockets, with faults: nobody hears another's words
 	@$(BIN)/python -m loadtests.isolation $(ARGS)

@@ -81,8 +81,12 @@ class Limits(Struct, frozen=True, kw_only=True):
     """What all WebSockets of a worker remember of their latest responses."""
     renewal_timeout_s: float = 30.0
     """One token exchange; giving up early leaves a refresh token that may be spent."""
+    routing_dwell_s: float = 5.0
+    """Between not being ready and refusing calls: load balancers look every few seconds."""
     loop_lag_ready_s: float = 2.0
     """A loop that is this late is not ready for more: it answers nobody in time."""
+    descriptors_spare: int = 64
+    """Kept free of calls: for the stores, the journal, and whoever asks how it goes."""
     loop_stall_s: float = 15.0
     """A loop that stands still for this long never goes on; its worker ends, another one begins."""
     reload_poll_s: float = 1.0

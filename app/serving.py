@@ -1,13 +1,14 @@
 """Starts the server with every limit spelled out, and ends it without cutting a stream.
 
-On SIGTERM the workers are first told that they are draining, so that `/ready` says 503 while new
-connections are still answered; after the time that load balancers need to notice, the server
-stops listening and waits for the running streams, up to the drain timeout. A second signal ends
-it within seconds.
+On SIGTERM the workers are first told to withdraw: `/ready` says 503 while calls are answered as
+before. After the time that load balancers need to notice they drain: new calls are refused, and the
+server waits for the running streams, up to the drain timeout; what still runs shortly before ends
+with an error that says so. A second signal ends it within seconds.
 
 Granian waits for HTTP, but cuts WebSockets the moment it is told to stop, without a word. So the
 workers are told to end themselves, which each does once its WebSockets are closed: idle ones at the
 beginning of the drain, busy ones after their turn, all of them shortly before the drain's end.
+Until then its listener stays open, and whoever comes is refused with a word.
 
 A worker that dies (killed, out of memory, ended by its watchdog) is replaced at once; the others go
 on. If the new one dies within 5.5 s as well, something is wrong that another start won't mend: the
@@ -34,28 +35,28 @@ from litestar.types import ASGIApp
 
 from app.clock import SystemClock
 from app.errors import StateError
+from app.preflight import preflight
 from app.settings import Settings
 
 DRAIN_SIGNAL: Final = signal.SIGUSR1
-"""Tells a worker that it is draining. The workers import the gateway, this process never does.
+"""Tells a worker to withdraw. The workers import the gateway, this process never does.
 
 It is held back in a worker that has just begun, until that one can hear it: see `hear_drain`."""
 END_SIGNAL: Final = signal.SIGUSR2
-"""Tells a worker to end itself once its WebSockets are closed; again: to close them now."""
-ROUTING_DWELL_S: Final = 5.0
-"""Between not being ready and not listening: load balancers look every few seconds."""
-HASTE_S: Final = 5
-"""What a second signal leaves to running streams."""
+"""Tells a worker to drain, and end itself once its WebSockets are closed; again: to hurry."""
+HASTE_S: Final = 4
+"""What a second signal leaves to whoever has something to say still."""
 HASTE_STEP_S: Final = 0.5
 """Signals that come close together may count as one, so haste is told again and again."""
-LAST_WORDS_S: Final = 2.0
-"""Of the drain timeout, what is left for closing the WebSockets that are still open."""
+LAST_WORDS_S: Final = 5.0
+"""Of the drain timeout, what is left for telling those that still run, and for ending."""
+FAREWELL_S: Final = 1.0
+"""Whoever takes no byte for so long takes no farewell either."""
 BACKLOG: Final = 4_096
 CONNECTIONS_MAX: Final = 16_384
 HEADER_TIMEOUT_MS: Final = 60_000
 """Also the keep-alive idle timeout: load balancers must let go earlier, at 50 s."""
 HEADER_BUFFER_BYTES: Final = 65_536
-DESCRIPTORS_MIN: Final = 1_024
 DESCRIPTORS_KEPT: Final = 96
 """For files, the database, Redis and what else is no connection of a caller's."""
 
@@ -65,6 +66,8 @@ logger = logging.getLogger(__name__)
 class Server(MPServer):
     """Granian with a drain before its end."""
 
+    dwell_s = 0.0
+    """Between withdrawing and draining, after SIGTERM."""
     _signals = 0
 
     def signal_handler_interrupt(self, signum: int, frame: FrameType | None) -> None:
@@ -78,7 +81,7 @@ class Server(MPServer):
             threading.Thread(target=self._hurry, daemon=True).start()
             return
         self._tell_workers(DRAIN_SIGNAL)
-        dwell_s = ROUTING_DWELL_S if signum == signal.SIGTERM else 0.0
+        dwell_s = self.dwell_s if signum == signal.SIGTERM else 0.0
         timer = threading.Timer(dwell_s, self._stop)
         # After a second signal nothing waits for it.
         timer.daemon = True
@@ -90,7 +93,7 @@ class Server(MPServer):
             super()._respawn_workers(*args, **kwargs)
 
     def _stop_workers(self) -> None:
-        """End all workers; also those that were not told yet that they drain."""
+        """End all workers; also those that were not told yet to withdraw."""
         self._tell_workers(DRAIN_SIGNAL)
         for worker in self.wrks:
             worker.interrupt_by_parent = True
@@ -122,8 +125,14 @@ class Server(MPServer):
 
 
 def serve(settings: Settings) -> int:
-    """Serve until told to stop; returns the exit status."""
+    """Serve until told to stop; returns the exit status.
+
+    Raises:
+        StateError: This machine is not ready for it, see `app.preflight`.
+    """
     descriptors = raise_descriptor_limit()
+    for warning in preflight(settings, now=SystemClock().now()):
+        logger.warning("%s", warning)
     hold_drain()
     options: dict[str, Any] = {}
     if settings.tls_cert and settings.tls_key:
@@ -149,6 +158,7 @@ def serve(settings: Settings) -> int:
         log_level=LogLevels.warning,
         **options,
     )
+    server.dwell_s = settings.limits.routing_dwell_s
     server.serve()
     return 0
 
@@ -209,35 +219,35 @@ def hold_drain() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {DRAIN_SIGNAL, END_SIGNAL})
 
 
-def hear_drain(drain: Callable[[], None], end: Callable[[], None]) -> None:
-    """Call `drain` and `end` in this worker's running loop when it is told to, or was already."""
+def hear_drain(withdraw: Callable[[], None], end: Callable[[], None]) -> None:
+    """Call these in this worker's running loop when it is told to, or was already."""
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(DRAIN_SIGNAL, drain)
+    loop.add_signal_handler(DRAIN_SIGNAL, withdraw)
     loop.add_signal_handler(END_SIGNAL, end)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {DRAIN_SIGNAL, END_SIGNAL})
 
 
 class Closing(Protocol):
-    """WebSockets that can be ended."""
+    """What a worker does for its callers, and can end."""
 
     def drain(self) -> None:
-        """End each of them between two turns."""
+        """Take no new calls, and end WebSockets between two turns."""
 
     def hurry(self) -> None:
-        """End all of them now."""
+        """End everything now, with a word."""
 
     def when_none(self, then: Callable[[], None]) -> None:
-        """Call `then` once there is none."""
+        """Call `then` once there is no WebSocket."""
 
 
 class Ending:
-    """Ends this worker once its WebSockets are closed; called again, it closes them at once."""
+    """Ends this worker once its WebSockets are closed; called again, it ends everything at once."""
 
     def __init__(
-        self, sockets: Closing, *, drain_timeout_s: float, stop: Callable[[], None]
+        self, closing: Closing, *, drain_timeout_s: float, stop: Callable[[], None]
     ) -> None:
         """Take what tells the server of this worker to stop."""
-        self._sockets = sockets
+        self._closing = closing
         self._patience_s = max(drain_timeout_s - LAST_WORDS_S, drain_timeout_s / 2)
         self._stop = stop
         self._begun = False
@@ -249,14 +259,13 @@ class Ending:
             self._hurry()
             return
         self._begun = True
-        self._sockets.drain()
+        self._closing.drain()
         asyncio.get_running_loop().call_later(self._patience_s, self._hurry)
-        self._sockets.when_none(self._stop_once)
+        self._closing.when_none(self._stop_once)
 
     def _hurry(self) -> None:
-        self._sockets.hurry()
-        # Whoever takes no byte takes no farewell either.
-        asyncio.get_running_loop().call_later(LAST_WORDS_S / 2, self._stop_once)
+        self._closing.hurry()
+        asyncio.get_running_loop().call_later(FAREWELL_S, self._stop_once)
 
     def _stop_once(self) -> None:
         if not self._stopped:
@@ -283,6 +292,4 @@ def raise_descriptor_limit() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS_MIN:
-        logger.warning("only %d descriptors: at most %d streams at a time", hard, hard // 2)
     return 2 * CONNECTIONS_MAX + DESCRIPTORS_KEPT if hard == resource.RLIM_INFINITY else hard

@@ -1,7 +1,6 @@
 """The server drains before it stops, and hurries when told twice."""
 
 import asyncio
-import logging
 import os
 import resource
 import signal
@@ -54,7 +53,6 @@ def told(monkeypatch):
     """The signals that were sent to workers; nothing is waited for."""
     sent: list[tuple[int, int]] = []
     monkeypatch.setattr(serving.os, "kill", lambda pid, signum: sent.append((pid, signum)))
-    monkeypatch.setattr(serving, "ROUTING_DWELL_S", 0.01)
     monkeypatch.setattr(serving, "HASTE_S", 0.02)
     monkeypatch.setattr(serving, "HASTE_STEP_S", 0.01)
     return sent
@@ -66,6 +64,7 @@ def server():
     made = Server.__new__(Server)
     made.wrks = [Worker(Inner(7)), Worker(Inner(8, alive=False)), Worker(Inner(None))]
     made.pid = os.getpid()
+    made.dwell_s = 0.01
     made.workers_kill_timeout = 600
     made.interrupt_signal = False
     made.main_loop_interrupt = threading.Event()
@@ -203,6 +202,7 @@ async def test_a_worker_stops_once_its_websockets_are_closed(stops):
 async def test_websockets_are_hurried_before_the_end_or_when_told_again(stops, monkeypatch, haste):
     """And those that can't be closed are not waited for."""
     monkeypatch.setattr(serving, "LAST_WORDS_S", 0.01)
+    monkeypatch.setattr(serving, "FAREWELL_S", 0.01)
     stopped = asyncio.Event()
     sockets = Sockets()
     ending = Ending(
@@ -224,7 +224,7 @@ def test_a_worker_tells_itself_to_stop(told):
     assert told == [(os.getpid(), signal.SIGTERM)]
 
 
-def test_the_server_is_given_every_limit(monkeypatch):
+def test_the_server_is_given_every_limit(monkeypatch, caplog):
     """And TLS only where it was configured."""
     given: list[dict] = []
 
@@ -238,6 +238,7 @@ def test_the_server_is_given_every_limit(monkeypatch):
     monkeypatch.setattr(serving, "Server", Recorder)
     monkeypatch.setattr(serving, "raise_descriptor_limit", lambda: 1_096)
     monkeypatch.setattr(serving, "hold_drain", lambda: None)
+    monkeypatch.setattr(serving, "preflight", lambda settings, **_: [f"{settings.port}?"])
     plain = Settings.from_env({"CODEX_ENCRYPTION_KEY": "x" * 32})
     assert serve(plain) == 0
     assert given[0]["target"] == "app.asgi:application"
@@ -249,24 +250,19 @@ def test_the_server_is_given_every_limit(monkeypatch):
     serve(Settings(workers=4, drain_timeout_s=0))
     assert given[1]["workers"] == 4
     assert given[1]["workers_kill_timeout"] == 1  # Granian takes 0 for no limit
+    assert [record.message for record in caplog.records] == ["8080?", "8080?"]
 
 
 @pytest.mark.parametrize(
-    ("limits", "raised", "warned"),
-    [((100, 4_096), True, False), ((4_096, 4_096), False, False), ((512, 512), False, True)],
+    ("limits", "raised"), [((100, 4_096), True), ((4_096, 4_096), False), ((512, 512), False)]
 )
-def test_descriptors_are_raised_to_what_the_machine_allows(
-    monkeypatch, caplog, limits, raised, warned
-):
-    """And a machine that allows few is complained about."""
+def test_descriptors_are_raised_to_what_the_machine_allows(monkeypatch, limits, raised):
+    """Whether that is enough is looked at before the start."""
     set_to = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
     monkeypatch.setattr(resource, "setrlimit", lambda _, new: set_to.append(new))
-    with caplog.at_level(logging.WARNING, "app.serving"):
-        found = raise_descriptor_limit()
-    assert found == (limits[1] if limits[1] != resource.RLIM_INFINITY else found)
+    assert raise_descriptor_limit() == limits[1]
     assert set_to == ([(limits[1], limits[1])] if raised else [])
-    assert bool(caplog.records) is warned
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ which replaces whole values; what the services tell each other goes through the 
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from random import Random
 from typing import Final
@@ -90,13 +90,16 @@ class Gateway:
         self.sharing = Sharing(
             settings, incarnation=self.books.incarnation, clock=self.clock, rng=self.rng
         )
-        self.heartbeat = Heartbeat(self._follow_the_clock)
+        self.heartbeat = Heartbeat(self._beat)
         self.rates = Rates()
         self.details: Mapping[AccountId, StoredAccount] = {}
         """All accounts as they were loaded last, the disabled ones too."""
         self._loading = asyncio.Lock()
-        self.in_flight = InFlight(calls_max=settings.limits.streams_max)
-        self.sockets = Sockets(connections_max=settings.limits.callers_sockets_max)
+        self.strain = parts.strain(settings.limits, self.heartbeat)
+        self.in_flight = InFlight(calls_max=settings.limits.streams_max, strain=self.strain)
+        self.sockets = Sockets(
+            connections_max=settings.limits.callers_sockets_max, strain=self.strain
+        )
         self.revision = -1
         """The state of the store that was loaded last; -1 before the first."""
         self.store_up = False
@@ -205,16 +208,38 @@ class Gateway:
             rng=self.rng,
         )
 
+    def withdraw(self) -> None:
+        """Tell load balancers that this worker goes away; who comes all the same is answered."""
+        self.in_flight.withdraw()
+
+    def retire(self) -> None:
+        """Withdraw, and drain once load balancers have had the time to notice."""
+        self.withdraw()
+        asyncio.get_running_loop().call_later(self.settings.limits.routing_dwell_s, self.drain)
+
     def drain(self) -> None:
         """Take nothing new; what is under way goes on. A second call changes nothing."""
         self.in_flight.drain()
         self.sockets.drain()
 
+    def hurry(self) -> None:
+        """End what is under way, with an error that says so."""
+        self.in_flight.hurry()
+        self.sockets.hurry()
+
+    def when_none(self, then: Callable[[], None]) -> None:
+        """Call `then` once no caller has a WebSocket open."""
+        self.sockets.when_none(then)
+
     async def _renew_now(self, account_id: AccountId, generation: int) -> Account | None:
         return await self.renewer.renew_now(account_id, generation=generation)
 
-    def _follow_the_clock(self) -> None:
-        """Let the clock follow the wall clock; after a step, rests may have ended."""
+    def _beat(self) -> None:
+        """Look at what changes by itself: descriptors, and the wall clock's steps.
+
+        After a step, rests may have ended.
+        """
+        self.strain.measure()
         if self.clock.correct():
             self.admission.serve_line()
 

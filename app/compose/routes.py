@@ -34,7 +34,7 @@ _PATIENCE_S: Final = {OnDisconnect.CANCEL: 0.0, OnDisconnect.FINISH: 30.0}
 
 def build(opened: Gateway) -> Litestar:
     """Return the application that serves an open gateway."""
-    settings, limits = opened.settings, opened.settings.limits
+    settings = opened.settings
     catalogue = catalog.ModelsRoute(
         models=opened.models,
         guard=opened.guard,
@@ -49,7 +49,6 @@ def build(opened: Gateway) -> Litestar:
                 in_flight=opened.in_flight,
                 metrics=opened.exposition.text,
                 loaded=lambda: opened.revision >= 0 and opened.sharing.settled,
-                late=lambda: opened.heartbeat.lag_s > limits.loop_lag_ready_s,
                 metrics_token=Secret(settings.metrics_token) if settings.metrics_token else None,
             ),
             *([] if settings.admin_bind else _admin(opened)),

@@ -60,8 +60,8 @@ class Worker(Protocol):
     async def reload(self) -> None:
         """Take over what the store holds; see `app.compose.gateway`."""
 
-    def drain(self) -> None:
-        """Take nothing new; see `app.compose.gateway`."""
+    def retire(self) -> None:
+        """Take nothing new before long; see `app.compose.gateway`."""
 
     def take_over(self, account: Account) -> None:
         """Take over one account that another process has changed."""
@@ -170,7 +170,7 @@ class Sharing:
             renewed=self._note_renewed,
             changed=self._note_changed,
             revoked=worker.keys.revoke,
-            drain=worker.drain,
+            drain=worker.retire,
             missed=self._note_missed,
         )
 

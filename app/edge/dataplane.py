@@ -200,7 +200,7 @@ class DataPlane:
         caller = self.guard.identify(head.key)
         self.guard.admit_from(caller, cast("HTTPScope", scope))
         self.guard.admit_to(caller, run.speaker.dialect.value)
-        place = self._in_flight.enter()
+        place = self._in_flight.enter(run.downstream.interrupt)
         try:
             self._enter(run, caller)
             read = upload.read(
@@ -336,5 +336,5 @@ class DataPlane:
         return patience_s
 
     def _closing(self) -> bool:
-        """Tell whether connections are to end with the answer: this worker is going away."""
-        return self._in_flight.draining
+        """Tell whether connections are to end with the answer: see `InFlight.closing`."""
+        return self._in_flight.closing

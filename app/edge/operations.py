@@ -25,9 +25,8 @@ def routes(
     metrics: Callable[[], Awaitable[bytes]],
     loaded: Callable[[], bool],
     metrics_token: Secret | None,
-    late: Callable[[], bool] = bool,
 ) -> list[HTTPRouteHandler]:
-    """Return the operations routes; `late` tells whether the event loop lags too far behind."""
+    """Return the operations routes."""
 
     @route("/health", http_method=READ, sync_to_thread=False)
     def health(request: AnyRequest) -> Status:
@@ -39,7 +38,7 @@ def routes(
         """Tell whether new calls are welcome: 503 from the first moment of a drain."""
         if in_flight.draining:
             return _say(request, {"status": "draining"}, status=503, connection="close")
-        status = "starting" if not loaded() else "late" if late() else "ready"
+        status = "starting" if not loaded() else in_flight.strain.word or "ready"
         return _say(request, {"status": status}, status=200 if status == "ready" else 503)
 
     @route("/metrics", http_method=READ)

@@ -55,6 +55,9 @@ class WayOf(Protocol[P_contra]):
     def stayed(self) -> bool:
         """True if the call goes on although its caller has left."""
 
+    def interrupt(self, error: GatewayError) -> None:
+        """End the call with an error, if it has not ended."""
+
     def watch(self) -> None:
         """Notice from now on when the caller leaves."""
 

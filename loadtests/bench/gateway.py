@@ -24,6 +24,7 @@ from loadtests.bench.upstream import Upstream
 KEY: Final = "sk-bench-0123456789abcdef"
 CHAT_MODEL: Final = "qwen3"
 """A model that only the chat-only server has."""
+SERVERS_MAX: Final = 100
 COMMAND: Final = [sys.executable, "-m", "app"]
 
 
@@ -49,7 +50,7 @@ def prepare(upstream: Upstream, folder: Path) -> dict[str, str]:
     environment = _environment(upstream, data, empty)
     accounts = folder / "accounts.json"
     codex = upstream.accounts()
-    servers = [_server(upstream, number) for number in range(len(codex))]
+    servers = [_server(upstream, number) for number in range(min(len(codex), SERVERS_MAX))]
     accounts.write_bytes(orjson.dumps([*codex, *servers]))
     arguments = [*COMMAND, "accounts", "import", str(accounts), "--json"]
     done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, check=False)

@@ -64,7 +64,11 @@ _COLUMNS: Final[dict[str, Sequence[Column]]] = {
     ),
     "start": (
         ("ready after s", "ready_s", 1, 2),
+        ("first answer after s", "answered_s", 1, 2),
         ("MiB at rest", "rss_bytes", 1 / MIB, 1),
+        ("with many accounts: ready after s", "many_ready_s", 1, 2),
+        ("first answer after s", "many_answered_s", 1, 2),
+        ("MiB at rest", "many_rss_bytes", 1 / MIB, 1),
     ),
 }
 

@@ -53,6 +53,8 @@ class Plan(msgspec.Struct, frozen=True):
     held_s: float = 10.0
     held_pace: float = 0.5
     """Events a second of a held stream."""
+    many_accounts: int = 10_000
+    """Of the gateway that is started with many."""
     aborts: int = 10_000
     aborts_per_s: float = 400.0
 
@@ -69,6 +71,7 @@ QUICK: Final = Plan(
     held_open_s=0.4,
     held_s=0.4,
     held_pace=5.0,
+    many_accounts=200,
     aborts=500,
 )
 """A smoke run of the bench itself; its figures mean little."""

@@ -58,6 +58,11 @@ def _times_nginx(
     return Target(text, Key(scenario, upstream, "gateway", work, metric), at_most, ratio=True)
 
 
+def _start(text: str, metric: str, at_most: float, unit: str, scale: float = 1.0) -> Target:
+    key = Key("start", "plain", "gateway", "responses", metric)
+    return Target(text, key, at_most, ratio=False, unit=unit, scale=scale)
+
+
 BY_CHAT: Final[tuple[Work, ...]] = ("responses by chat", "chat by chat")
 UPSTREAM_NAMES: Final[dict[UpstreamKind, str]] = {"tls": "TLS", "plain": "plain"}
 TARGETS: Final = (
@@ -77,10 +82,9 @@ TARGETS: Final = (
     _times_nginx("p99 delay of an event passed through, plain", "latency", "plain", "responses", 2),
     _times_nginx("p99 delay of an event translated to chat, TLS", "latency", "tls", "chat", 2.0),
     _times_nginx("CPU of a message on a WebSocket, plain", "websocket", "plain", "websocket", 3.5),
-    Target(
-        "start to ready", Key("start", "plain", "gateway", "responses", "ready_s"), 3.0,
-        ratio=False, unit="s",
-    ),
+    _start("start to the first answered request, 100 accounts", "answered_s", 3.0, "s"),
+    _start("start to the first answered request, 10,000 accounts", "many_answered_s", 5.0, "s"),
+    _start("memory at rest, 100 accounts", "rss_bytes", 150.0, "MB", 1e-6),
     Target(
         "memory of a worker at rest",
         Key("start", "plain", "gateway", "responses", "rss_bytes"), 150.0,

@@ -81,10 +81,12 @@ class Upstream:
 
 
 @contextmanager
-def running(kind: UpstreamKind, folder: Path, *, core: int) -> Iterator[Upstream]:
+def running(
+    kind: UpstreamKind, folder: Path, *, core: int, accounts: int = ACCOUNTS
+) -> Iterator[Upstream]:
     """Start a simulator on that core; it ends with the block."""
     command = [sys.executable, "-m", "loadtests.simulator", "--profile", "fast", "--control"]
-    command += ["--accounts", str(ACCOUNTS)]
+    command += ["--accounts", str(accounts)]
     files = make_certificates(folder / "tls") if kind == "tls" else None
     if files:
         command += ["--tls-cert", files.certificate, "--tls-key", files.key]

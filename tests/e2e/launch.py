@@ -2,15 +2,21 @@
 
 `E2E_LIMITS` is a JSON object of fields of `app.limits.Limits`. Only tests have a reason to change
 those, so the product has no knob for them. The server's workers import this module again, which is
-why the patch is made at its top.
+why the patch is made at its top. `E2E_DESCRIPTORS` are as many as the machine allows. At `STALL` a
+worker's event loop stands still, as one does that waits for a lock that nobody releases.
 """
 
 import os
+import resource
+import signal
+import time
 
 import msgspec
 
 from app.limits import Limits
 from app.settings import Settings
+
+STALL = signal.SIGTTOU
 
 _from_env = Settings.from_env.__func__
 
@@ -20,9 +26,17 @@ def _with_limits(cls: type[Settings]) -> Settings:
     return msgspec.structs.replace(_from_env(cls), limits=limits)
 
 
+def _stand_still(_number: int, _frame: object) -> None:
+    time.sleep(3_600)
+
+
 Settings.from_env = classmethod(_with_limits)
 
 if __name__ == "__main__":
     from app.cli.main import main
 
+    signal.signal(STALL, _stand_still)
+    if "E2E_DESCRIPTORS" in os.environ:
+        allowed = int(os.environ["E2E_DESCRIPTORS"])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
     main(["serve"])

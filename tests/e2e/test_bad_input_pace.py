@@ -231,7 +231,7 @@ def test_a_silent_upstream_does_not_make_a_silent_stream(port: int) -> None:
 
 
 def test_a_gateway_that_goes_away_says_so_and_closes(start: Callable[..., Pair]) -> None:
-    """From the first signal on: not ready, no new call, `Connection: close` on every answer."""
+    """From the first signal on: not ready, and `Connection: close` on every answer."""
     pair = start(limits=LIMITS)
     port = pair.gateway.port
     with Wire(port) as wire, Wire(port) as streaming:
@@ -244,11 +244,9 @@ def test_a_gateway_that_goes_away_says_so_and_closes(start: Callable[..., Pair])
         until(lambda: ask(port, head("/ready", method="GET")).status == 503, "it is not ready")
         wire.send(post(CHAT, chat()))
         reply = wire.reply()
-        assert reply.said == (503, "server_draining")
-        assert reply.headers["connection"] == "close"
-        assert int(reply.headers["retry-after"]) >= 1
+        assert (reply.status, reply.headers["connection"]) == (200, "close")
         assert wire.closed
         reply = streaming.reply()
         assert (reply.status, reply.headers["connection"]) == (200, "close")
         assert b"to the end" in reply.body
-    assert len(pair.simulator.wait_for_records(1)) == 1
+    assert len(pair.simulator.wait_for_records(2)) == 2

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from app.edge.inflight import BODY_BYTES_MAX, InFlight
-from app.errors import Draining, Overloaded
+from app.edge.inflight import BODY_BYTES_MAX, SLICE, Ease, InFlight
+from app.errors import Draining, GatewayError, Overloaded
 
 
 def test_calls_are_counted_in_and_out() -> None:
@@ -85,3 +85,51 @@ def test_a_body_that_is_needed_no_more_is_given_back_early() -> None:
 def test_the_budget_takes_ten_of_the_largest_bodies() -> None:
     """By default."""
     assert BODY_BYTES_MAX // (48 << 20) == 10
+
+
+def test_who_withdraws_still_takes_calls() -> None:
+    """Load balancers have not heard yet; connections are to end with their answers."""
+    in_flight = InFlight(calls_max=1)
+    assert not in_flight.closing
+    in_flight.withdraw()
+    assert in_flight.draining
+    assert in_flight.closing
+    in_flight.enter().leave()
+    in_flight.drain()
+    with pytest.raises(Draining):
+        in_flight.enter()
+
+
+async def test_what_still_runs_at_the_end_is_interrupted() -> None:
+    """Each once, in slices, and none that has ended meanwhile."""
+    in_flight = InFlight(calls_max=1_000)
+    errors: list[GatewayError] = []
+    places = [in_flight.enter(errors.append) for _ in range(SLICE + 2)]
+    quiet = in_flight.enter()
+    places[0].leave()
+    in_flight.hurry()
+    places[-1].leave()
+    assert len(errors) == SLICE
+    await asyncio.sleep(0)
+    assert len(errors) == SLICE
+    assert {error.code for error in errors} == {"server_draining"}
+    for place in (*places[1:-1], quiet):
+        place.leave()
+    await asyncio.wait_for(in_flight.idle(), 5)
+
+
+def test_who_can_carry_no_more_takes_nobody() -> None:
+    """And counts nobody in."""
+
+    class Strained(Ease):
+        word = "late"
+
+        def admit(self) -> None:
+            """Let nobody in."""
+            raise Overloaded("no")
+
+    in_flight = InFlight(calls_max=9, strain=Strained())
+    assert in_flight.closing
+    with pytest.raises(Overloaded):
+        in_flight.enter()
+    assert len(in_flight) == 0

@@ -8,18 +8,25 @@ import pytest
 from app import __version__
 from app.domain.account import Secret
 from app.edge import operations
-from app.edge.inflight import InFlight
+from app.edge.inflight import Ease, InFlight
 from tests.edge.application import ask
 from tests.edge.asgi import Server
 
 
+class Strained(Ease):
+    """A worker that lacks something."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+
 def routes(
-    *, token: str | None = None, loaded: bool = True, draining: bool = False, late: bool = False
+    *, token: str | None = None, loaded: bool = True, draining: bool = False, word: str = ""
 ) -> Any:
     """Return the routes of a worker in that state."""
-    in_flight = InFlight(calls_max=1)
+    in_flight = InFlight(calls_max=1, strain=Strained(word))
     if draining:
-        in_flight.drain()
+        in_flight.withdraw()
 
     async def metrics() -> bytes:
         return b"calls_total 1\n"
@@ -28,7 +35,6 @@ def routes(
         in_flight=in_flight,
         metrics=metrics,
         loaded=lambda: loaded,
-        late=lambda: late,
         metrics_token=Secret(token) if token else None,
     )
 
@@ -79,11 +85,12 @@ async def test_a_worker_that_has_loaded_nothing_is_not_ready() -> None:
     assert (await ask(handlers, "/health")).status == 200
 
 
-async def test_a_worker_whose_loop_lags_is_not_ready() -> None:
-    """Until it has caught up; it is alive all the same."""
-    handlers = routes(late=True)
+@pytest.mark.parametrize("word", ["late", "full"])
+async def test_a_worker_that_can_carry_no_more_is_not_ready(word) -> None:
+    """Until it can; it is alive all the same."""
+    handlers = routes(word=word)
     answer = await ask(handlers, "/ready")
-    assert (answer.status, said(answer)) == (503, {"status": "late"})
+    assert (answer.status, said(answer)) == (503, {"status": word})
     assert (await ask(handlers, "/health")).status == 200
 
 

@@ -52,7 +52,9 @@ def test_a_quick_run_has_figures_of_both_programs(tmp_path):
 def test_a_start_is_measured(tmp_path):
     """The gateway is started again on the same data."""
     found = measured(tmp_path, "start", "--plain", "--program", "gateway")
-    assert found["start", "gateway", "ready_s"] > 0
+    assert 0 < found["start", "gateway", "ready_s"] < found["start", "gateway", "answered_s"]
+    assert found["start", "gateway", "many_ready_s"] > 0
+    assert found["start", "gateway", "many_rss_bytes"] > 0
 
 
 def test_an_unknown_scenario_is_refused(capsys):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from app.domain.traffic import Traffic
+from app.edge.inflight import RETRY_AFTER_S, Ease, Strain
 from app.edge.sockets.machine import State
 from app.errors import Draining, Overloaded
 
@@ -33,8 +34,9 @@ class Connected(Protocol):
 class Sockets:
     """One worker's."""
 
-    def __init__(self, *, connections_max: int) -> None:
+    def __init__(self, *, connections_max: int, strain: Strain | None = None) -> None:
         self._connections_max = connections_max
+        self._strain: Strain = strain or Ease()
         self._live: dict[Connected, None] = {}
         self._then: Callable[[], None] | None = None
         self._draining = False
@@ -48,12 +50,14 @@ class Sockets:
 
         Raises:
             Draining: This worker is going away.
-            Overloaded: It has as many connections as it may.
+            Overloaded: It has as many connections as it may, or can carry.
         """
         if self._draining:
             raise Draining("This gateway is restarting; try again.", retry_after_s=1.0)
         if len(self._live) >= self._connections_max:
-            raise Overloaded("The gateway has too many connections.", retry_after_s=2.0)
+            text = "The gateway has too many connections."
+            raise Overloaded(text, retry_after_s=RETRY_AFTER_S)
+        self._strain.admit()
 
     def enter(self, connection: Connected) -> None:
         """Count a connection in; it is to `leave`."""
