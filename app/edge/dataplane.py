@@ -217,7 +217,8 @@ class DataPlane:
         """Carry out a turn, as if its caller had just presented its key."""
         caller = self.guard.identify(turn.head.key)
         self.guard.admit_to(caller, run.speaker.dialect.value)
-        place = self._in_flight.enter()
+        # The connection begins no turn once it drains; one that it has begun is heard.
+        place = self._in_flight.enter(promised=True)
         try:
             self._enter(run, caller)
             place.hold(len(turn.body))

@@ -76,16 +76,17 @@ class InFlight:
         """Whether a connection had better end with its answer."""
         return self.draining or bool(self.strain.word)
 
-    def enter(self, interrupt: Interrupt | None = None) -> "Place":
+    def enter(self, interrupt: Interrupt | None = None, *, promised: bool = False) -> "Place":
         """Count a call in; its place is to be left.
 
-        `interrupt` ends the call with an error, if time runs out before it has ended by itself.
+        `interrupt` ends the call with an error, if time runs out before it has ended by itself. A
+        call that is `promised` was let in elsewhere, and is not refused for a drain.
 
         Raises:
             Draining: This worker is going away.
             Overloaded: It has as many calls in flight as it may, or can carry.
         """
-        if self._refusing:
+        if self._refusing and not promised:
             raise Draining("This gateway is restarting; try again.", retry_after_s=1.0)
         if self._count >= self._calls_max:
             text = "The gateway has too many calls in flight."

@@ -98,6 +98,7 @@ def test_who_withdraws_still_takes_calls() -> None:
     in_flight.drain()
     with pytest.raises(Draining):
         in_flight.enter()
+    in_flight.enter(promised=True).leave()
 
 
 async def test_what_still_runs_at_the_end_is_interrupted() -> None:
