@@ -53,8 +53,10 @@ class Application:
         try:
             async with AsyncExitStack() as stack:
                 opened = await stack.enter_async_context(gateway(settings))
-                ending = Ending(opened, drain_timeout_s=settings.drain_timeout_s, stop=stop_worker)
-                hear_drain(opened.withdraw, ending)
+                ending = Ending(
+                    opened.leaving, drain_timeout_s=settings.drain_timeout_s, stop=stop_worker
+                )
+                hear_drain(opened.leaving.withdraw, ending)
                 if settings.admin_bind is not None:
                     admin: Any = build_admin(opened)
                     apart = listening(admin, settings, at=settings.admin_bind)

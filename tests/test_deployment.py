@@ -134,7 +134,7 @@ def test_a_composed_container_has_time_to_drain(path: Path) -> None:
 def test_the_server_itself_needs_no_more_than_the_formula_gives() -> None:
     """Beside the drain it waits before it, and for whoever must be killed after it."""
     killed_s = 1
-    assert serving.ROUTING_DWELL_S + killed_s + serving.HASTE_S <= CLOSING_S / 2
+    assert Settings().limits.routing_dwell_s + killed_s + serving.HASTE_S <= CLOSING_S / 2
 
 
 def test_the_pages_repeat_the_formula() -> None:

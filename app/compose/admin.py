@@ -155,7 +155,7 @@ class Administration:
 
     async def _drain(self) -> None:
         """Drain the workers of this server: those that share its listener."""
-        self._opened.retire()
+        self._opened.leaving.retire()
         self._opened.sharing.drain_siblings()
 
     def _answered(self) -> tuple[int, Sequence[Answered]]:

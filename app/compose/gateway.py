@@ -6,7 +6,7 @@ which replaces whole values; what the services tell each other goes through the 
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from random import Random
 from typing import Final
@@ -21,6 +21,7 @@ from app.clock import SystemClock
 from app.compose import offer, parts
 from app.compose.books import Books
 from app.compose.history import Remembering
+from app.compose.leaving import Leaving
 from app.compose.observers import Observers, Watchers
 from app.compose.sharing import Sharing
 from app.dialects.catalog import Catalog
@@ -35,9 +36,7 @@ from app.domain.shared import AccountReset, CredentialRenewed, StoreChanged
 from app.edge.admin.application import Parts
 from app.edge.admin.gate import Gate
 from app.edge.guards import Guard
-from app.edge.inflight import InFlight
 from app.edge.models import Models
-from app.edge.sockets.registry import Sockets
 from app.errors import StateError
 from app.pool.explanation import Explanations
 from app.pool.policy import Policy
@@ -95,11 +94,8 @@ class Gateway:
         self.details: Mapping[AccountId, StoredAccount] = {}
         """All accounts as they were loaded last, the disabled ones too."""
         self._loading = asyncio.Lock()
-        self.strain = parts.strain(settings.limits, self.heartbeat)
-        self.in_flight = InFlight(calls_max=settings.limits.streams_max, strain=self.strain)
-        self.sockets = Sockets(
-            connections_max=settings.limits.callers_sockets_max, strain=self.strain
-        )
+        self.leaving = Leaving(settings.limits, self.heartbeat)
+        self.in_flight, self.sockets = self.leaving.in_flight, self.leaving.sockets
         self.revision = -1
         """The state of the store that was loaded last; -1 before the first."""
         self.store_up = False
@@ -208,29 +204,6 @@ class Gateway:
             rng=self.rng,
         )
 
-    def withdraw(self) -> None:
-        """Tell load balancers that this worker goes away; who comes all the same is answered."""
-        self.in_flight.withdraw()
-
-    def retire(self) -> None:
-        """Withdraw, and drain once load balancers have had the time to notice."""
-        self.withdraw()
-        asyncio.get_running_loop().call_later(self.settings.limits.routing_dwell_s, self.drain)
-
-    def drain(self) -> None:
-        """Take nothing new; what is under way goes on. A second call changes nothing."""
-        self.in_flight.drain()
-        self.sockets.drain()
-
-    def hurry(self) -> None:
-        """End what is under way, with an error that says so."""
-        self.in_flight.hurry()
-        self.sockets.hurry()
-
-    def when_none(self, then: Callable[[], None]) -> None:
-        """Call `then` once no caller has a WebSocket open."""
-        self.sockets.when_none(then)
-
     async def _renew_now(self, account_id: AccountId, generation: int) -> Account | None:
         return await self.renewer.renew_now(account_id, generation=generation)
 
@@ -239,7 +212,7 @@ class Gateway:
 
         After a step, rests may have ended.
         """
-        self.strain.measure()
+        self.leaving.strain.measure()
         if self.clock.correct():
             self.admission.serve_line()
 

@@ -15,7 +15,6 @@ from app.accounts.probing import Accounts as ProbedAccounts
 from app.accounts.probing import UsageProbes
 from app.accounts.refusals import Refusals
 from app.domain.account import Account, AccountKind, Secret
-from app.edge.strain import Strain
 from app.limits import Limits
 from app.pool.affinity import AffinityTable
 from app.pool.explanation import Explanations
@@ -25,8 +24,6 @@ from app.relay.admission import Admission
 from app.relay.relay import RelaySettings
 from app.settings import Settings
 from app.store.store import Store
-from app.telemetry import process
-from app.telemetry.heartbeat import Heartbeat
 from app.upstream.addresses import Addresses
 from app.upstream.auth_server import OAuthServer, Route, trust_store
 from app.upstream.codex import CodexUpstream
@@ -74,17 +71,6 @@ def admission(
         queue_wait_s=limits.queue_wait_s,
         explanations=explanations,
         hurry=hurry,
-    )
-
-
-def strain(limits: Limits, heartbeat: Heartbeat) -> Strain:
-    """Return what says whether the worker can carry more."""
-    return Strain(
-        lag_s=lambda: heartbeat.lag_s,
-        lag_max_s=limits.loop_lag_ready_s,
-        descriptors=process.descriptors,
-        descriptors_max=process.descriptors_max(),
-        descriptors_spare=limits.descriptors_spare,
     )
 
 

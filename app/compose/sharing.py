@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from app import __version__
 from app.clock import SystemClock
 from app.compose.books import Books
+from app.compose.leaving import Leaving
 from app.domain.account import Account, AccountId
 from app.domain.call import Call
 from app.domain.shared import AccountRested, Draining, KeySpent, Presence, QuotaHeard, SharedEvent
@@ -54,14 +55,12 @@ class Worker(Protocol):
     keys: KeyBook
     store: Store
     in_flight: InFlight
+    leaving: Leaving
     clock: SystemClock
     revision: int
 
     async def reload(self) -> None:
         """Take over what the store holds; see `app.compose.gateway`."""
-
-    def retire(self) -> None:
-        """Take nothing new before long; see `app.compose.gateway`."""
 
     def take_over(self, account: Account) -> None:
         """Take over one account that another process has changed."""
@@ -170,7 +169,7 @@ class Sharing:
             renewed=self._note_renewed,
             changed=self._note_changed,
             revoked=worker.keys.revoke,
-            drain=worker.retire,
+            drain=worker.leaving.retire,
             missed=self._note_missed,
         )
 
