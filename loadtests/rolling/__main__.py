@@ -23,9 +23,11 @@ import click
 import uvloop
 from msgspec import Struct, field
 
+from loadtests.audit import books
+from loadtests.audit.calls import booked
+from loadtests.audit.evidence import Evidence
 from loadtests.bench.processes import allow_many_files
-from loadtests.crashes.audit import Audit, audit
-from loadtests.outages.postgres import books, caught_up
+from loadtests.outages.postgres import caught_up
 from loadtests.rolling import proxies, verdict
 from loadtests.rolling.load import Load, Noted, Shape, calls
 from loadtests.rolling.replicas import Kill, Restart, Stand, kill_one, restart, standing
@@ -55,14 +57,15 @@ class Result(Struct):
     resent: int
     restarts: list[Restart]
     kills: list[Kill]
-    audit: Audit
+    audit: list[str]
+    """What the books have otherwise."""
 
     @property
     def faults(self) -> list[str]:
         """Return a sentence for each thing that should not be."""
         found = verdict.broken(self.noted, self.kills)
         found += verdict.late(self.restarts) + verdict.slow(self.kills)
-        return found + list(self.audit.faults)
+        return found + self.audit
 
 
 async def _under_load(stand: Stand, load: Load, plan: Plan) -> tuple[list[Restart], list[Kill]]:
@@ -104,7 +107,9 @@ def run(folder: Path, plan: Plan) -> Result:
             caught_up(gateway)
         stand.simulator.quiet()
         ledger = stand.simulator.see("ledger")
-        found = audit(calls(load.noted), asyncio.run(books(stand.database_url)), ledger)
+        kept = asyncio.run(books.of_postgres(stand.database_url))
+        evidence = Evidence(seen=calls(load.noted), ledger=ledger, books=kept)
+        found = list(booked(evidence))
     return Result(load.noted, load.resent, restarts, kills, found)
 
 

@@ -127,6 +127,7 @@ class Load:
             "deltas": self._rng.randint(*self._shape.deltas),
             "events_per_s": self._shape.events_per_s,
             "private_events": False,
+            "nonce": name,
         }
         text = f"[[sim {json.dumps(knobs)}]] {name}"
         content = [{"type": "input_text", "text": text}]

@@ -6,10 +6,12 @@ why the patch is made at its top. `E2E_DESCRIPTORS` are as many as the machine a
 worker's event loop stands still, as one does that waits for a lock that nobody releases.
 """
 
+import asyncio
 import os
 import resource
 import signal
 import time
+from contextlib import suppress
 
 import msgspec
 
@@ -22,11 +24,14 @@ _from_env = Settings.from_env.__func__
 
 
 def _with_limits(cls: type[Settings]) -> Settings:
+    # Only a worker reads them with its loop running.
+    with suppress(RuntimeError):
+        asyncio.get_running_loop().add_signal_handler(STALL, _stand_still)
     limits = msgspec.json.decode(os.environ.get("E2E_LIMITS", "{}"), type=Limits)
     return msgspec.structs.replace(_from_env(cls), limits=limits)
 
 
-def _stand_still(_number: int, _frame: object) -> None:
+def _stand_still() -> None:
     time.sleep(3_600)
 
 
@@ -35,7 +40,6 @@ Settings.from_env = classmethod(_with_limits)
 if __name__ == "__main__":
     from app.cli.main import main
 
-    signal.signal(STALL, _stand_still)
     if "E2E_DESCRIPTORS" in os.environ:
         allowed = int(os.environ["E2E_DESCRIPTORS"])
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
