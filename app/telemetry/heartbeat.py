@@ -33,6 +33,8 @@ class Heartbeat:
         """Beat until cancelled."""
         loop = asyncio.get_running_loop()
         due = loop.time()
+        # That the loop turns at all: one that stands still right after the start is found as well.
+        self.beats += 1
         self._overdue_s = lambda: loop.time() - due
         while True:
             due = loop.time() + INTERVAL_S
