@@ -24,19 +24,22 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import FrameType
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 from granian.server.embed import Server as EmbeddedServer
-from litestar.types import ASGIApp
 
 from app.clock import SystemClock
 from app.errors import StateError
 from app.preflight import preflight
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    # The supervising process never needs the framework.
+    from litestar.types import ASGIApp
 
 DRAIN_SIGNAL: Final = signal.SIGUSR1
 """Tells a worker to withdraw. The workers import the gateway, this process never does.
@@ -165,7 +168,7 @@ def serve(settings: Settings) -> int:
 
 @asynccontextmanager
 async def listening(
-    app: ASGIApp, settings: Settings, *, at: tuple[str, int]
+    app: "ASGIApp", settings: Settings, *, at: tuple[str, int]
 ) -> AsyncIterator[None]:
     """Serve `app` in this process's running loop at an address of its own, for the block.
 

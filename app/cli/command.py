@@ -18,8 +18,6 @@ import msgspec
 from app.accounts.enrolment import whose
 from app.domain.account import AccountId, Secret
 from app.domain.enrolment import StoredAccount, StoredKey
-from app.environment import SettingsError
-from app.errors import GatewayError
 from app.settings import Settings
 from app.store.store import Store
 
@@ -29,23 +27,6 @@ SECRET_BYTES_MAX = 1 << 20
 _ID_CHARS_MIN = 4
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")
-
-
-class Commands(click.Group):
-    """A group whose commands may raise what the gateway raises."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; say what went wrong in a sentence instead of a traceback."""
-        try:
-            return super().invoke(ctx)
-        except SettingsError as error:
-            for fault in error.faults:
-                click.echo(f"Error: {fault}", err=True)
-            ctx.exit(2)
-        except GatewayError as error:
-            raise click.ClickException(error.message) from error
-        except KeyboardInterrupt:
-            ctx.exit(130)
 
 
 class SecretText(click.ParamType[Secret]):

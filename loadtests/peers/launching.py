@@ -175,7 +175,7 @@ def codex_lb_before(
 ) -> Iterator[Started]:
     """Yield codex-lb with the simulator's accounts, on a new database."""
     port = free_port()
-    command = [*installed.command, "-c", _QUIET_CODEX_LB, "--host", "127.0.0.1"]
+    command = [*installed.command, "-P", "-c", _QUIET_CODEX_LB, "--host", "127.0.0.1"]
     command += ["--port", str(port)]
     lanes = tuple(
         asking("codex-lb", work, upstream.kind, port, {}, model=MODEL)

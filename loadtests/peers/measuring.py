@@ -27,7 +27,7 @@ FIRST_STREAMS: Final = 4
 STREAMS_MAX: Final = 200
 PROBES: Final = 3
 GROWTH_MAX: Final = 8.0
-PROBE: Final = Plan(seconds=1.5, warm_s=0.5)
+PROBE: Final = Plan(seconds=2.5, warm_s=1.0)
 PEERS_PLAN: Final = Plan(repeat=3, seconds=4.0, warm_s=1.0, held=500, held_open_s=10, held_s=8)
 
 

@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from app.cli.command import Commands, SecretText, table
+from app.cli.command import SecretText, table
 from app.domain.account import Secret
 
 
@@ -28,20 +28,6 @@ def test_a_store_that_cannot_be_used_is_told_in_a_sentence(run, env) -> None:
     result = run("keys", "list")
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: The key given does not open this database")
-
-
-def test_an_interrupt_is_no_error() -> None:
-    """Ctrl-C ends with the status that shells know."""
-
-    @click.group(cls=Commands)
-    def group() -> None:
-        pass
-
-    @group.command()
-    def wait() -> None:
-        raise KeyboardInterrupt
-
-    assert CliRunner().invoke(group, ["wait"]).exit_code == 130
 
 
 @pytest.mark.parametrize(
