@@ -29,7 +29,7 @@ KUSTOMIZED := sqlite+monitoring production+monitoring production+statefulset+mon
 XDIST := -n auto --dist loadfile
 
 .PHONY: help setup demo quick-start run test test-all check fix check-fast golden bench bench-report \
-	bench-peers load profile mutation runway isolation churn db-bench crashes outages rolling kills \
+	bench-peers load profile mutation runway isolation churn db-bench crashes outages rolling kills stack footprint \
 	shares admin-load capacity \
 	faults soak planted fuzz changelog lock k8s check-deploy image-replay docs dashboards reference ui \
 	hooks clean
@@ -135,6 +135,12 @@ rolling: $(STAMP)  ## restart two replicas behind nginx 20 times under 1,200 cal
 
 kills: $(STAMP)  ## kill -9 workers and replicas behind nginx 20 times under load, audit the books
 	@$(BIN)/python -m loadtests.rolling kills $(ARGS)
+
+stack: $(STAMP)  ## the processes of docker-compose.yml started by hand, and when each was ready
+	@$(BIN)/python -m loadtests.stack
+
+footprint: $(STAMP) ui  ## installed files and the data of 100,000 requests, in MB
+	@$(BIN)/python -m loadtests.footprint
 
 isolation: $(STAMP)  ## 100,000 turns on shared sockets, with faults: nobody hears another's words
 	@$(BIN)/python -m loadtests.isolation $(ARGS)
