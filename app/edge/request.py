@@ -17,6 +17,7 @@ from app.errors import InvalidRequest, PayloadTooLarge, RequestTimeout
 from app.relay.deadline import Deadline
 from app.wire.encoding import decode_body
 
+_NO_HOST: Final = re.compile(rb"[\s/\\?#]")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 KEY_BYTES_MAX: Final = 512
 """As much of a key as is looked at: twice the longest that can be right."""
@@ -172,8 +173,12 @@ def _flaw(found: dict[bytes, bytes], twice: bytes | None, version: str) -> Inval
         name = twice.decode("ascii")
         return InvalidRequest(f"The header '{name}' stands twice in the request.", param=name)
     # The server stands an empty Host in for one that is missing.
-    if not found.get(b"host") and version not in _OLD:
+    host = found.get(b"host")
+    if not host and version not in _OLD:
         return InvalidRequest("A request must have a Host header.", param="host")
+    if host and _NO_HOST.search(host):
+        text = "The Host header must be a name or an address, with a port or without."
+        return InvalidRequest(text, param="host")
     coding = found.get(b"transfer-encoding")
     if coding is None:
         return None
