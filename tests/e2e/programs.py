@@ -45,14 +45,21 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
-def until(look: Callable[[], T | None], what: str, *, within_s: float = DEADLINE_S) -> T:
-    """Return what `look` finds; it is asked again and again, for `within_s` seconds at most."""
+def until(
+    look: Callable[[], T | None], what: str | Callable[[], str], *, within_s: float = DEADLINE_S
+) -> T:
+    """Return what `look` finds; it is asked again and again, for `within_s` seconds at most.
+
+    `what` is told if that was in vain; a function is asked then.
+    """
     deadline = time.monotonic() + within_s
     while True:
         found = look()
         if found:
             return found
-        assert time.monotonic() < deadline, f"in vain for {within_s:.0f} s: {what}"
+        if time.monotonic() >= deadline:
+            told = what if isinstance(what, str) else what()
+            raise AssertionError(f"in vain for {within_s:.0f} s: {told}")
         time.sleep(0.01)
 
 
@@ -234,7 +241,11 @@ class Gateway(Program):
         limited = self.environment["E2E_LIMITS"] != "{}"
         what = ("tests.e2e.launch",) if limited else ("app", "serve")
         self.spawn("-m", *what, env=self.environment)
-        until(self._ready, "the gateway is ready", within_s=START_S)
+        until(
+            self._ready,
+            lambda: f"the gateway is ready; it printed:\n{self.printed()}",
+            within_s=START_S,
+        )
 
     def stop(self) -> None:
         """End the process and the connection to it."""
