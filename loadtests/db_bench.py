@@ -213,7 +213,7 @@ async def _writes(database: Database) -> None:
     _tell(f"{BATCH} attempts and requests taken", taken, "")
     sweep = Retention(database, pause=partial(asyncio.sleep, 0)).sweep
     begun_at = time.perf_counter()
-    swept = await sweep(END, log_days=KEPT_DAYS, hours_days=90)
+    swept = await sweep(END, log_days=KEPT_DAYS, hours_days=90, audit_days=365)
     batches = swept.rows["requests"] // BATCH_ROWS + swept.rows["attempts"] // BATCH_ROWS
     each_ms = 1_000 * (time.perf_counter() - begun_at) / max(1, batches)
     _tell(f"{BATCH_ROWS} old rows deleted, mean", [each_ms], f"  {swept.rows}")

@@ -109,7 +109,10 @@ class Books:
             wait_s, runtime = SWEEP_S, self._runtime
             try:
                 swept = await retention.sweep(
-                    self._clock.now(), log_days=runtime.log_days, hours_days=runtime.hours_days
+                    self._clock.now(),
+                    log_days=runtime.log_days,
+                    hours_days=runtime.hours_days,
+                    audit_days=runtime.audit_days,
                 )
             except StateError as error:
                 _log.warning("rows_not_deleted reason=%s", error.message)

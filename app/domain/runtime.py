@@ -112,6 +112,8 @@ class RuntimeSettings(Struct, frozen=True, kw_only=True):
     """How long single requests are kept; the sums over them are kept longer."""
     hours_days: Annotated[int, Meta(ge=3, le=1825)] = 90
     """How long the sums by hours are kept; those by days are kept for five years."""
+    audit_days: Days = 365
+    """How long it is kept who changed what."""
 
 
 _WORDS: Mapping[str, type[StrEnum]] = {

@@ -1,4 +1,7 @@
-"""Who did what to the gateway: rows that are added and read, and never changed or deleted."""
+"""Who did what to the gateway: rows that are added and read, and never changed.
+
+Old ones go by `app.store.retention`.
+"""
 
 from typing import Final
 

@@ -14,6 +14,7 @@ from app.domain.report import DAY_S
 from app.store.engine import Database
 from app.store.tables import (
     attempts,
+    audit,
     day_totals,
     error_hours,
     error_totals,
@@ -41,13 +42,13 @@ class Swept(Struct, frozen=True):
 
 
 class Retention:
-    """Deletes from the tables of calls; whoever calls `sweep` decides how often."""
+    """Deletes rows of calls and of the audit log; whoever calls `sweep` decides how often."""
 
     def __init__(self, database: Database, *, pause: Callable[[], Awaitable[None]]) -> None:
         self._database = database
         self._pause = pause
 
-    async def sweep(self, now: float, *, log_days: int, hours_days: int) -> Swept:
+    async def sweep(self, now: float, *, log_days: int, hours_days: int, audit_days: int) -> Swept:
         """Delete what is too old, at most `BATCHES_MAX` times `BATCH_ROWS` rows of a table.
 
         Several processes may sweep at a time: each passes over what another one is deleting.
@@ -66,11 +67,15 @@ class Retention:
             (day_totals, day_totals.c.start, DAYS_KEPT),
             (journal_positions, journal_positions.c.done_at, POSITIONS_KEPT_DAYS),
         ]
+        sweeps = {
+            table.name: _oldest(table, age, before=now - days * DAY_S) for table, age, days in ages
+        }
+        sweeps[audit.name] = _first_noted(before=now - audit_days * DAY_S)
         deleted: dict[str, int] = {}
         complete = True
-        for table, age, days in ages:
-            count, last = await self._delete(_oldest(table, age, before=now - days * DAY_S))
-            deleted[table.name] = count
+        for name, oldest in sweeps.items():
+            count, last = await self._delete(oldest)
+            deleted[name] = count
             complete = complete and last < BATCH_ROWS
         return Swept(deleted, complete)
 
@@ -92,3 +97,10 @@ def _oldest(table: Table, age: Column[Any], *, before: float) -> Delete:
     old = select(*table.primary_key).where(age < before).order_by(age).limit(BATCH_ROWS)
     # SQLite has no locks on rows and leaves this out: there, one writer waits for the other.
     return delete(table).where(key.in_(old.with_for_update(skip_locked=True)))
+
+
+def _first_noted(*, before: float) -> Delete:
+    """Entries are noted one after the other, so the first ones are the oldest: no index on time."""
+    first = select(audit.c.id, audit.c.at).order_by(audit.c.id).limit(BATCH_ROWS)
+    looked = first.with_for_update(skip_locked=True).subquery()
+    return delete(audit).where(audit.c.id.in_(select(looked.c.id).where(looked.c.at < before)))

@@ -322,7 +322,7 @@ admin_sessions = Table(
     Column("user_agent", Text, nullable=False),
 )
 
-# Only ever added to.
+# Only ever added to, until an entry is too old.
 audit = Table(
     "audit",
     metadata,

@@ -1519,6 +1519,8 @@ export interface components {
         RuntimeSettings: {
             /** @default 4 */
             attempts_max: number;
+            /** @default 365 */
+            audit_days: number;
             claude_models?: {
                 [key: string]: string;
             };
