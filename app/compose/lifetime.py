@@ -59,6 +59,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
         place = await asyncio.to_thread(measuring.folder, settings, opened.books.incarnation)
         opened.exposition = measuring.exposition(opened, place)
         stack.push_async_callback(opened.exposition.close)
+        await opened.sharing.count()
         # After the tasks below: what still runs at the end may need a socket once more.
         await stack.enter_async_context(opened.codex.sockets)
         group = await stack.enter_async_context(asyncio.TaskGroup())

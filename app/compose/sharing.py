@@ -101,6 +101,8 @@ class Sharing:
         self._told = -1
         """The latest state of the store that others know of, as far as we know."""
         self._woken = asyncio.Event()
+        self._counted = 1
+        """Processes that had the database open when it was last asked."""
 
     def join(self, worker: Worker) -> None:
         """Bring the worker's parts and the others together; nothing is dialled yet."""
@@ -134,7 +136,7 @@ class Sharing:
             receivers=self._receivers(worker),
             clock=clock,
             rng=self._rng,
-            processes_expected=self._settings.workers,
+            processes_expected=lambda: max(self._settings.workers, self._counted),
         )
 
     def _receivers(self, worker: Worker) -> Receivers:
@@ -249,6 +251,15 @@ class Sharing:
                 if stale:
                     await self._worker.reload()
 
+    async def count(self) -> None:
+        """Ask the database how many processes there are, for when the others can't be asked.
+
+        Do so once before `run`: a process that begins without Redis takes a part, not all.
+        """
+        if self.syncer is not None:
+            with suppress(StateError):
+                self._counted = await self._worker.store.processes()
+
     async def recount(self) -> None:
         """Ask the database now and then what was spent elsewhere, until cancelled."""
         if self.syncer is None:
@@ -258,6 +269,8 @@ class Sharing:
             await asyncio.sleep(RECOUNT_S if self.shared.up else RECOUNT_ALONE_S)
             with suppress(StateError):
                 await books.recount()
+            if not self.shared.up:
+                await self.count()
 
     async def close(self) -> None:
         """Let go of all connections."""

@@ -121,6 +121,8 @@ class Shares:
         self._limit = limit
         self._shares: dict[AccountId, int] = {}
         """How many calls may be under way: what this process keeps to."""
+        self._guessed: set[AccountId] = set()
+        """Accounts whose share was never granted: it is a guess."""
         self._held: dict[AccountId, int] = {}
         """How many credits the record has for this process."""
         self._ring: dict[AccountId, None] = {}
@@ -156,6 +158,7 @@ class Shares:
             # Its credits go with the record of this process: nobody asks for them any more.
             del self._shares[gone]
             self._held.pop(gone, None)
+            self._guessed.discard(gone)
         self._unmet.clear()
         self.claim_anew()
 
@@ -164,10 +167,16 @@ class Shares:
         self._unclaimed = dict(self._ring)
 
     def guess(self, standing: StandingOf, processes: int) -> None:
-        """Help accounts that were never claimed to a share, since there is nobody to ask."""
-        for account_id in [each for each in self._unclaimed if each not in self._shares]:
+        """Help accounts that were never claimed to a share, since there is nobody to ask.
+
+        A guess is made anew each time: how many processes there are becomes known bit by bit.
+        """
+        for account_id in self._unclaimed:
+            if account_id in self._shares and account_id not in self._guessed:
+                continue
             now = standing(account_id)
             if now is not None:
+                self._guessed.add(account_id)
                 self._put(account_id, guess(now.cap, processes))
 
     def wanted(self, account_id: AccountId, now: Standing, *, waiting: int) -> int:
@@ -236,6 +245,7 @@ class Shares:
         """Take over what was granted."""
         for claim, credits_ in zip(claims, held, strict=True):
             self._held[claim.account_id] = credits_
+            self._guessed.discard(claim.account_id)
             if claim.target > claim.keep:
                 self._put(claim.account_id, credits_)
                 if credits_ < claim.target:

@@ -113,7 +113,7 @@ class Syncer:
         receivers: Receivers,
         clock: Clock,
         rng: Random,
-        processes_expected: int = 1,
+        processes_expected: Callable[[], int] = lambda: 1,
     ) -> None:
         self._shared = shared
         self._sources = sources
@@ -253,7 +253,7 @@ class Syncer:
             try:
                 await self.round()
             except SharedUnavailable:
-                processes = max(self._expected, self._shared.view().processes)
+                processes = max(self._expected(), self._shared.view().processes)
                 self.shares.guess(self._standing, processes)
             self._tried = True
             soon_s = max(0.0, began_at + SPACING_S - self._clock.monotonic())

@@ -57,6 +57,14 @@ class Database(ABC):
         Sort them by their keys, so that of two writers each waits for the other at most once.
         """
 
+    async def processes(self) -> int:
+        """Return how many processes use the database now, as far as it knows, at least one.
+
+        Raises:
+            StateError: The database can't be asked.
+        """
+        return 1
+
     @abstractmethod
     def prepare(self, *, timeout_s: float) -> AbstractAsyncContextManager[AsyncConnection]:
         """Open the one transaction in which a start makes or migrates the tables.

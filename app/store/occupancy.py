@@ -16,11 +16,11 @@ from typing import Final
 from sqlalchemy import text
 
 from app.settings import Driver, Settings
-from app.store.postgres import PostgresDatabase, address
+from app.store.postgres import APPLICATION, PostgresDatabase, address
 
 _OTHER_SESSIONS: Final = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-    "AND application_name = 'codex2api' AND pid <> pg_backend_pid()"
+    "AND application_name LIKE :name AND pid <> pg_backend_pid()"
 )
 # Where SQLite's file format puts the bytes that every open connection locks.
 _SHARED_FIRST: Final = 0x4000_0002
@@ -41,7 +41,8 @@ async def occupied(settings: Settings) -> bool:
     database = PostgresDatabase(address(settings))
     try:
         async with database.read() as connection:
-            return bool((await connection.execute(_OTHER_SESSIONS)).scalar())
+            found = await connection.execute(_OTHER_SESSIONS, {"name": APPLICATION + "%"})
+            return bool(found.scalar())
     finally:
         await database.close()
 

@@ -9,6 +9,7 @@ wait without an end: nothing on the path of a call asks it.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
+from secrets import token_hex
 from typing import Any, Final
 
 import asyncpg
@@ -23,6 +24,8 @@ from app.settings import Settings
 from app.store import bulk
 from app.store.engine import Database
 
+APPLICATION: Final = "codex2api"
+"""How sessions are called on the server; a process adds a word of its own."""
 CONNECTIONS_MAX: Final = 5
 """For one process; a server with 100 connections serves some twelve of them."""
 CONNECT_TIMEOUT_S: Final = 3.0
@@ -31,6 +34,10 @@ COMMAND_TIMEOUT_S: Final = 10.0
 _TURN: Final = 0x_C0DE_2A91
 """The advisory lock of those who write alone; any number that nobody else uses."""
 _IDLE_TIMEOUT_MS: Final = 30_000
+_PROCESSES: Final = text(
+    "SELECT count(DISTINCT application_name) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND application_name LIKE :name"
+)
 
 _REMEDIES: Final[Sequence[tuple[tuple[type[BaseException], ...], str]]] = (
     (
@@ -109,6 +116,7 @@ class PostgresDatabase(Database):
 
     def __init__(self, where: Address) -> None:
         self._where = where
+        session = f"{APPLICATION}-{token_hex(4)}"
 
         async def connect() -> asyncpg.Connection:
             return await asyncpg.connect(
@@ -116,7 +124,7 @@ class PostgresDatabase(Database):
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=COMMAND_TIMEOUT_S,
                 server_settings={
-                    "application_name": "codex2api",
+                    "application_name": session,
                     "idle_in_transaction_session_timeout": str(_IDLE_TIMEOUT_MS),
                     # Compiling takes longer than any of our queries.
                     "jit": "off",
@@ -179,6 +187,13 @@ class PostgresDatabase(Database):
         if rows:
             statement = f"{_insert(table, connection.dialect)} {bulk.adding(table)}"
             await connection.exec_driver_sql(statement, _arrays(rows))
+
+    async def processes(self) -> int:
+        """Return how many processes have sessions now, this one included."""
+        async with self.read() as connection:
+            return int(
+                (await connection.execute(_PROCESSES, {"name": APPLICATION + "%"})).scalar_one()
+            )
 
     @asynccontextmanager
     async def prepare(self, *, timeout_s: float) -> AsyncIterator[AsyncConnection]:

@@ -95,6 +95,14 @@ class Store:
         async with self._database.read() as connection:
             return int((await connection.execute(select(revision.c.value))).scalar_one())
 
+    async def processes(self) -> int:
+        """Return how many processes have this database open now, this one included.
+
+        Raises:
+            StateError: The database can't be asked.
+        """
+        return await self._database.processes()
+
     @property
     def installation(self) -> str:
         """The name of the installation: the same in every copy and backup of its database."""

@@ -241,7 +241,7 @@ def test_accounts_that_go_are_forgotten() -> None:
     assert one.shares.share(A) == 0
 
 
-def test_who_cannot_ask_guesses_once() -> None:
+def test_who_cannot_ask_guesses() -> None:
     """And goes on with what it was granted, if it was granted anything."""
     one = Alone()
     one.shares.roster([A])
@@ -250,6 +250,13 @@ def test_who_cannot_ask_guesses_once() -> None:
     one.shares.roster([A, B, AccountId("gone")])
     one.shares.guess(one.standings.get, 3)
     assert one.limits == {A: 8, B: 3}
+    one.shares.guess(one.standings.get, 9)
+    assert one.limits == {A: 8, B: 1}
+    one.round()
+    granted_b = one.limits[B]
+    one.shares.roster([A, B])
+    one.shares.guess(one.standings.get, 9)
+    assert one.limits == {A: 8, B: granted_b}
 
 
 SKEWS = [(20.0, 0.2, 0.2), (20.0, 1.0, 1.0), (6.0, 6.0, 6.0), (20.0, 0.0, 0.0), (2.0, 1.5, 1.0)]

@@ -66,6 +66,7 @@ class Worker:
         self.states = {each: AccountState(account(each, concurrency_max=cap)) for each in (A, B)}
         self.changes = Changes()
         self.waiting = 0
+        self.expected = 2
         self.spent: list[KeySpent] = []
         self.bindings: list[Binding] = []
         self.presence = Presence("1.0", revision=3)
@@ -100,7 +101,7 @@ class Worker:
             ),
             clock=self.clock,
             rng=Random(1),
-            processes_expected=2,
+            processes_expected=lambda: self.expected,
         )
         self.syncer.roster_changed()
 
@@ -368,7 +369,7 @@ async def test_rounds_go_on_by_themselves_and_at_once_if_something_is_urgent() -
 
 @virtual
 async def test_who_cannot_ask_from_the_start_is_settled_with_a_guess() -> None:
-    """It serves with what it may take if as many as expected do the same."""
+    """It serves with what it may take if as many as are known of do the same."""
     clock = LoopClock()
     one = Worker(Hub(now=clock.monotonic), "one", clock)
     one.shared.away = True
@@ -376,6 +377,9 @@ async def test_who_cannot_ask_from_the_start_is_settled_with_a_guess() -> None:
     await asyncio.sleep(0.1)
     assert one.syncer.settled
     assert one.limits == {A: 4, B: 4}
+    one.expected = 4
+    await asyncio.sleep(1.0)
+    assert one.limits == {A: 2, B: 2}
     run.cancel()
     await asyncio.gather(run, return_exceptions=True)
 

@@ -263,3 +263,14 @@ def test_what_the_server_says_is_told_without_its_details(settings: Settings) ->
     error = asyncpg.UniqueViolationError("twice.\nDETAIL:  Key (name)=(hidden) exists")
     assert database.explain(error).endswith("can't be used: twice.")
     assert "disk of Postgres at" in database.explain(asyncpg.DiskFullError("no space"))
+
+
+async def test_processes_are_counted_by_their_sessions(settings: Settings) -> None:
+    """Each once, whatever sessions it has, and not any more when it is gone."""
+    async with Store.open(settings) as one:
+        assert await one.processes() == 1
+        async with Store.open(settings) as two, one._database.read(), one._database.read():
+            assert await one.processes() == await two.processes() == 2
+        async with asyncio.timeout(PATIENCE_S):
+            while await one.processes() > 1:  # noqa: ASYNC110 - a session ends some time later
+                await asyncio.sleep(0.01)
