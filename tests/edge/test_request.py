@@ -86,10 +86,10 @@ def test_what_can_be_read_twice_is_a_flaw(given, param) -> None:
 
 @pytest.mark.parametrize(("version", "host", "flawed"), [
     ("1.1", None, True), ("1.1", "", True), ("1.0", None, False), ("1", "", False),
-    ("1.1", "x", False),
+    ("1.1", "x", False), ("1.1", "[::1]:80", False), ("1.1", "a/b", True), ("1.0", "a b", True),
 ])  # fmt: skip
 def test_only_the_old_http_does_without_a_host(version, host, flawed) -> None:
-    """An empty one is none: that is how the server spells it."""
+    """An empty one is none: that is how the server spells it. One with a path in it is wrong."""
     given = [] if host is None else [("host", host)]
     head = read_head(scope(*given, version=version, host=False))
     assert (head.flaw is not None) == flawed
