@@ -172,12 +172,11 @@ def _flaw(found: dict[bytes, bytes], twice: bytes | None, version: str) -> Inval
     if twice is not None:
         name = twice.decode("ascii")
         return InvalidRequest(f"The header '{name}' stands twice in the request.", param=name)
+    # The server stands an empty Host in for one that is missing.
     host = found.get(b"host")
-    if not host or _NO_HOST.search(host):
-        # The server stands an empty Host in for one that is missing.
-        if host or version not in _OLD:
-            text = "A request must have a Host header: a name or an address, and a port if need be."
-            return InvalidRequest(text, param="host")
+    if _NO_HOST.search(host) if host else version not in _OLD:
+        text = "A request must have a Host header: a name or an address, and a port if need be."
+        return InvalidRequest(text, param="host")
     coding = found.get(b"transfer-encoding")
     if coding is None:
         return None
