@@ -106,7 +106,7 @@ class Member:
             receivers=_deaf(),
             clock=clock,
             rng=self._rng,
-            processes_expected=order.processes,
+            processes_expected=lambda: order.processes,
         )
 
     def tick(self, now: float) -> None:
