@@ -65,26 +65,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
         group = await stack.enter_async_context(asyncio.TaskGroup())
         tasks = [
             group.create_task(supervised(work, opened.rng))
-            for work in (
-                opened.renewer.run,
-                opened.refusals.run,
-                opened.manifests.run,
-                opened.listings.run,
-                opened.probes.run,
-                opened.follow,
-                opened.books.sync,
-                opened.books.move,
-                opened.books.tidy,
-                opened.heartbeat.run,
-                administration.live.run,
-                administration.answer,
-                opened.codex.sockets.run,
-                opened.sharing.run,
-                opened.sharing.follow,
-                opened.sharing.recount,
-                opened.remembering.run,
-                partial(opened.exposition.run, sleep=asyncio.sleep),
-            )
+            for work in _background(opened, administration)
         ]
         watchdog = Watchdog(
             beats=lambda: opened.heartbeat.beats,
@@ -98,6 +79,32 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
         finally:
             watchdog.stop()
             await ended(tasks)
+
+
+def _background(
+    opened: Gateway, administration: Administration
+) -> list[Callable[[], Awaitable[None]]]:
+    """Return what goes on for as long as the gateway is open."""
+    return [
+        opened.renewer.run,
+        opened.refusals.run,
+        opened.manifests.run,
+        opened.listings.run,
+        opened.probes.run,
+        opened.follow,
+        opened.books.sync,
+        opened.books.move,
+        opened.books.tidy,
+        opened.heartbeat.run,
+        administration.live.run,
+        administration.answer,
+        opened.codex.sockets.run,
+        opened.sharing.run,
+        opened.sharing.follow,
+        opened.sharing.recount,
+        opened.remembering.run,
+        partial(opened.exposition.run, sleep=asyncio.sleep),
+    ]
 
 
 async def ended(tasks: Collection[asyncio.Task[None]]) -> None:
