@@ -18,7 +18,7 @@ from app.compose import build, build_admin, gateway
 from app.edge.calls import straight
 from app.edge.sockets.outgoing import SERVER_SEND
 from app.errors import GatewayError
-from app.serving import Ending, hear_drain, listening, stop_worker
+from app.serving import Ending, accompanied, hear_drain, listening, stop_worker
 from app.settings import Settings
 from app.telemetry import logs
 
@@ -57,6 +57,7 @@ class Application:
                     opened.leaving, drain_timeout_s=settings.drain_timeout_s, stop=stop_worker
                 )
                 hear_drain(opened.leaving.withdraw, ending)
+                await stack.enter_async_context(accompanied(ending))
                 if settings.admin_bind is not None:
                     admin: Any = build_admin(opened)
                     apart = listening(admin, settings, at=settings.admin_bind)

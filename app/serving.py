@@ -55,6 +55,8 @@ LAST_WORDS_S: Final = 5.0
 """Of the drain timeout, what is left for telling those that still run, and for ending."""
 FAREWELL_S: Final = 1.0
 """Whoever takes no byte for so long takes no farewell either."""
+SUPERVISOR_LOOK_S: Final = 1.0
+"""How often a worker looks whether its supervisor is still there."""
 BACKLOG: Final = 4_096
 CONNECTIONS_MAX: Final = 16_384
 HEADER_TIMEOUT_MS: Final = 60_000
@@ -274,6 +276,28 @@ class Ending:
         if not self._stopped:
             self._stopped = True
             self._stop()
+
+
+@asynccontextmanager
+async def accompanied(end: Callable[[], None]) -> AsyncIterator[None]:
+    """For the block, call `end` should the process that has started this worker be gone.
+
+    A worker without it would serve on for ever: nobody could drain it, and who starts the gateway
+    anew would share the port with it.
+    """
+    async with asyncio.TaskGroup() as group:
+        looking = group.create_task(_outlive(os.getppid(), end))
+        try:
+            yield
+        finally:
+            looking.cancel()
+
+
+async def _outlive(supervisor: int, end: Callable[[], None]) -> None:
+    while os.getppid() == supervisor:  # noqa: ASYNC110 - nobody tells of a parent's end
+        await asyncio.sleep(SUPERVISOR_LOOK_S)
+    logger.error("the supervising process is gone; this worker ends")
+    end()
 
 
 def stop_worker() -> None:

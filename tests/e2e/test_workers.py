@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -184,3 +185,11 @@ def test_a_worker_that_dies_twice_at_once_ends_the_server(several) -> None:
     os.kill(new, signal.SIGKILL)
     assert several.wait() == 1
     assert "crash loop" in several.printed()
+
+
+def test_workers_whose_supervisor_is_killed_end_by_themselves(several) -> None:
+    """They would serve on beside the gateway that is started in its place."""
+    workers = several.pids
+    assert len(workers) == WORKERS
+    several.process.kill()
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "all have ended")
