@@ -50,7 +50,7 @@ async def ask_account(settings: Settings, account: Account) -> Probe:
         return Probe(None, reason=str(failure))
     return await _get(
         settings,
-        f"{account.base_url or PLATFORM_URL}/models",
+        f"{(account.base_url or PLATFORM_URL).rstrip('/')}/models",
         headers=headers,
         proxy_url=account.proxy_url,
         pin=pin,

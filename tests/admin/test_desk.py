@@ -139,6 +139,6 @@ async def test_an_account_that_is_gone_is_told():
     """Whatever is to be done with it."""
     office = Office()
     with pytest.raises(NoSuchAccount):
-        office.desk.reset(AccountId("gone"))
+        await office.desk.reset(AccountId("gone"))
     with pytest.raises(NoSuchAccount):
         await office.desk.test(AccountId("gone"))
