@@ -47,9 +47,11 @@ def pace(subject: Sequence[Seen], control: Sequence[Seen]) -> Pace:
 
 
 def failures(seen: Sequence[Seen]) -> list[str]:
-    """Return a sentence for each call that was not heard to its end."""
+    """Return a sentence for each call whose caller stayed and did not hear it to its end."""
     return [
-        f"{each.request_id}: status {each.status} {each.code}" for each in seen if not each.ended
+        f"{each.request_id}: status {each.status} {each.code}"
+        for each in seen
+        if not (each.ended or each.left)
     ]
 
 
