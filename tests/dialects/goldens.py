@@ -22,3 +22,8 @@ def events_of(case: Path) -> list[bytes]:
     """Return the data of the upstream's events."""
     lines = (case / "upstream.sse").read_bytes().split(b"\n")
     return [line.removeprefix(b"data: ") for line in lines if line.startswith(b"data: ")]
+
+
+def streamed(reply, folder):
+    """Return all that a dialect's stream makes of a case's events."""
+    return b"".join(reply.feed(event) for event in events_of(folder)) + reply.finish()

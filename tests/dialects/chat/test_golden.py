@@ -15,7 +15,7 @@ from app.dialects.chat.errors import error_body
 from app.dialects.chat.replies import ChatFold, ChatStream
 from app.dialects.chat.requests import decode, to_responses
 from app.errors import GatewayError
-from tests.dialects.goldens import agrees, events_of, pretty
+from tests.dialects.goldens import agrees, events_of, pretty, streamed
 
 FOLDER = Path(__file__).parents[2] / "golden" / "chat"
 CASES = sorted(path.name for path in FOLDER.iterdir())
@@ -40,8 +40,7 @@ def test_the_request_goes_upstream_as_written(case):
 def test_the_streamed_reply_is_as_written(case):
     """`reply.sse` is what a caller that streams is sent."""
     reply = ChatStream(call=call_of(case), **REPLY)
-    data = b"".join(reply.feed(event) for event in events_of(FOLDER / case)) + reply.finish()
-    agrees(FOLDER / case / "reply.sse", data)
+    agrees(FOLDER / case / "reply.sse", streamed(reply, FOLDER / case))
 
 
 @pytest.mark.parametrize("case", CASES)

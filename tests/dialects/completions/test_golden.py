@@ -16,7 +16,7 @@ from app.dialects.completions.replies import CompletionFold, CompletionStream
 from app.dialects.completions.requests import decode, to_responses
 from app.errors import GatewayError
 from app.wire.peek import peek
-from tests.dialects.goldens import agrees, events_of, pretty
+from tests.dialects.goldens import agrees, events_of, pretty, streamed
 
 FOLDER = Path(__file__).parents[2] / "golden" / "completions"
 CASES = sorted(path.name for path in FOLDER.iterdir())
@@ -41,8 +41,7 @@ def test_the_request_goes_upstream_as_written(case):
 def test_the_streamed_reply_is_as_written(case):
     """`reply.sse` is what a caller that streams is sent."""
     reply = CompletionStream(call=call_of(case), **REPLY)
-    data = b"".join(reply.feed(event) for event in events_of(FOLDER / case)) + reply.finish()
-    agrees(FOLDER / case / "reply.sse", data)
+    agrees(FOLDER / case / "reply.sse", streamed(reply, FOLDER / case))
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -18,7 +18,7 @@ from app.dialects.messages.replies import MessagesFold, MessagesStream
 from app.dialects.messages.requests import decode, to_responses
 from app.dialects.messages.violations import dotted
 from app.errors import GatewayError, InvalidRequest
-from tests.dialects.goldens import agrees, events_of, pretty
+from tests.dialects.goldens import agrees, events_of, pretty, streamed
 
 FOLDER = Path(__file__).parents[2] / "golden" / "messages"
 ALL = sorted(path.name for path in FOLDER.iterdir())
@@ -56,8 +56,7 @@ def test_what_can_not_be_asked_is_refused_as_written(case):
 def test_the_streamed_reply_is_as_written(case):
     """`reply.sse` is what a caller that streams is sent."""
     reply = MessagesStream(call=call_of(case), id=ID)
-    data = b"".join(reply.feed(event) for event in events_of(FOLDER / case)) + reply.finish()
-    agrees(FOLDER / case / "reply.sse", data)
+    agrees(FOLDER / case / "reply.sse", streamed(reply, FOLDER / case))
 
 
 @pytest.mark.parametrize("case", CASES)
