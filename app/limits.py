@@ -85,8 +85,12 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Between not being ready and refusing calls: load balancers look every few seconds."""
     loop_lag_ready_s: float = 2.0
     """A loop that is this late is not ready for more: it answers nobody in time."""
-    descriptors_spare: int = 64
-    """Kept free of calls: for the stores, the journal, and whoever asks how it goes."""
+    descriptors_spare: int = 80
+    """Kept free of calls: for the stores, the journal, and whoever asks how it goes.
+
+    Calls have to be shed before `app.serving.connections_max` is reached: a server that accepts no
+    more answers nobody, not even the probes.
+    """
     loop_stall_s: float = 15.0
     """A loop that stands still for this long never goes on; its worker ends, another one begins."""
     reload_poll_s: float = 1.0

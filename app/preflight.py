@@ -17,8 +17,8 @@ from typing import Final
 from app.errors import StateError
 from app.settings import Settings
 
-DESCRIPTORS_TAKEN: Final = 128
-"""A worker at rest has some 60 open, and as many are kept free of calls."""
+DESCRIPTORS_TAKEN: Final = 140
+"""A worker at rest has some 60 open, and 80 are kept free of calls."""
 DESCRIPTORS_MIN: Final = 192
 DESCRIPTORS_FEW: Final = 1_024
 ROOM_BYTES_MIN: Final = 64 << 20

@@ -44,7 +44,7 @@ def test_a_machine_that_is_ready_is_not_talked_about(settings):
 
 @pytest.mark.parametrize(
     ("limit", "says"),
-    [(resource.RLIM_INFINITY, ""), (1_024, ""), (1_023, "enough for 447 streams"), (192, "32")],
+    [(resource.RLIM_INFINITY, ""), (1_024, ""), (1_023, "enough for 441 streams"), (192, "26")],
 )
 def test_few_descriptors_are_warned_of(settings, monkeypatch, limit, says):
     """With how many streams they are enough for."""

@@ -41,7 +41,7 @@ class Strain:
         self._lag_max_s = lag_max_s
         self._descriptors = descriptors
         self._descriptors_max = descriptors_max - descriptors_spare
-        self._taken = 0
+        self._taken = descriptors()
 
     @property
     def word(self) -> str:

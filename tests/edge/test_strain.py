@@ -23,10 +23,15 @@ class Machine:
 
 @pytest.fixture
 def machine() -> Machine:
-    """One at rest, which has looked at itself."""
-    made = Machine()
-    made.strain.measure()
-    return made
+    """One at rest."""
+    return Machine()
+
+
+def test_what_is_open_at_the_start_counts_from_the_first_call_on(machine):
+    """A crowd may come before the first look."""
+    for _ in range((60 - machine.open) // CALL_DESCRIPTORS):
+        machine.strain.admit()
+    assert machine.strain.word == FULL
 
 
 @pytest.mark.parametrize(
