@@ -155,6 +155,8 @@ class LiveFeed:
         self._count = 0
         self._revision = -1
         self._wanted = asyncio.Event()
+        self._numbers: Numbers | None = None
+        """What was seen less than a tick ago."""
 
     def __len__(self) -> int:
         return len(self._watchers)
@@ -174,6 +176,10 @@ class LiveFeed:
         if not self._watchers:
             self._begin()
         watcher = Watcher()
+        if self._numbers is not None:
+            # Whoever reloads the page need not wait for the next look.
+            watcher.numbers = self._numbers
+            watcher.wake()
         self._watchers.add(watcher)
         self._wanted.set()
         try:
@@ -192,10 +198,12 @@ class LiveFeed:
             await self._wanted.wait()
             await self.look()
             await asyncio.sleep(TICK_S)
+            if not self._watchers:
+                self._numbers = None
 
     async def look(self) -> None:
         """Look once, and tell."""
-        numbers = await self._overview.numbers()
+        self._numbers = numbers = await self._overview.numbers()
         rows, more = await self._changed()
         tail = self._tail()
         revision = self._overview.revision

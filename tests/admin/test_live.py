@@ -5,6 +5,7 @@ from contextlib import aclosing
 
 import pytest
 
+from app.admin import live
 from app.admin.live import ACCOUNTS_MAX, REQUESTS_MAX, WATCHERS_MAX, LiveFeed, Watcher
 from app.domain.account import AccountId
 from app.domain.ledger import Answered
@@ -63,6 +64,34 @@ async def test_nothing_is_looked_at_while_nobody_watches():
         assert (await anext(events)).name == "numbers"
     running.cancel()
     assert show.parts.asked == 1
+
+
+async def test_who_comes_back_within_a_tick_is_told_at_once():
+    """A page that is opened anew does not wait for the next look, and nothing is looked at twice."""
+    show = Show("a")
+    running = asyncio.ensure_future(show.feed.run())
+    async with aclosing(show.feed.watch()) as events:
+        first = await anext(events)
+    async with aclosing(show.feed.watch()) as events:
+        again = await anext(events)
+    running.cancel()
+    assert again.data is first.data
+    assert show.parts.asked == 1
+
+
+async def test_what_was_seen_is_forgotten_once_nobody_watches(monkeypatch):
+    """Whoever comes later is told of then."""
+    monkeypatch.setattr(live, "TICK_S", 0.0)
+    show = Show("a")
+    running = asyncio.ensure_future(show.feed.run())
+    async with aclosing(show.feed.watch()) as events:
+        first = await anext(events)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    async with aclosing(show.feed.watch()) as events:
+        later = await anext(events)
+    running.cancel()
+    assert later.data is not first.data
 
 
 async def test_a_drain_ends_all_streams():

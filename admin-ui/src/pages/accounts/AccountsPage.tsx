@@ -1,6 +1,6 @@
 import { Button, Group, Stack, TextInput } from "@mantine/core";
 import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
-import { lazy, Suspense, useMemo, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useState } from "react";
 import { useLocation, useParams, useSearch } from "wouter";
 import type { Status } from "../../api/types";
 import { count } from "../../ui/format";
@@ -12,7 +12,8 @@ import { StatusFilter } from "./StatusFilter";
 import type { Filters } from "./useAccounts";
 
 const AddDialog = lazy(() => import("./add/AddDialog"));
-const AccountDrawer = lazy(() => import("./AccountDrawer"));
+const drawer = () => import("./AccountDrawer");
+const AccountDrawer = lazy(drawer);
 
 export default function AccountsPage() {
   const [, go] = useLocation();
@@ -26,6 +27,11 @@ export default function AccountsPage() {
   const [adding, { open, close }] = useDisclosure(false);
   const [statuses, setStatuses] = useState<Record<string, number>>({});
   const filters: Filters = useMemo(() => ({ q, status, ...order }), [q, status, order]);
+  useEffect(() => {
+    // Whoever looks at the list opens one of them next: let it be there by then. A lost connection
+    // is told of when it is opened.
+    drawer().catch(() => undefined);
+  }, []);
   const total = Object.values(statuses).reduce((sum, each) => sum + each, 0);
 
   return (
