@@ -27,16 +27,30 @@ SORTS: Final = {
     "Errors": "error_ratio",
     "Priority": "priority",
 }
+ROW: Final = '[role="row"][aria-rowindex="%s"] [role="cell"]:nth-child(2)'
 PAGES: Final = {
-    "accounts": '[role="row"][aria-rowindex="1"] [role="cell"] >> nth=1',
-    "keys": "main tbody tr >> nth=0",
-    "usage": "main tbody tr >> nth=0",
-    "operations": "main >> text=Records waiting",
-    "explain": "main >> text=/No decision was kept|Latest decisions/ >> nth=0",
-    "settings": "#strategy",
-    "connect": "main pre >> nth=0",
-    "": "main >> text=Attempts a minute",
+    "accounts": (ROW % 1, ""),
+    "keys": ("main tbody tr", ""),
+    "usage": ("main tbody tr", ""),
+    "operations": ("main", "Records waiting"),
+    "explain": ("main", "No decision was kept|Latest decisions"),
+    "settings": ("#strategy", ""),
+    "connect": ("main pre", ""),
+    "": ("main", "Attempts a minute"),
 }
+"""What shows that a page is there: an element, and words in it."""
+SHOWN: Final = """([css, words]) => new Promise((done, fail) => {
+  const ends = performance.now() + 20_000;
+  const look = () => {
+    const found = [...document.querySelectorAll(css)].some(
+      (each) => each.checkVisibility() && new RegExp(words).test(each.textContent));
+    if (found) done();
+    else if (performance.now() > ends) fail(new Error(`${css} does not show ${words}`));
+    else requestAnimationFrame(look);
+  };
+  look();
+})"""
+"""Looks at each frame. Who waits from outside looks ever less often, in the end twice a second."""
 
 
 class Tour:
@@ -53,19 +67,18 @@ class Tour:
         for name, shown in PAGES.items():
             with self._timed(f"open {name or 'overview'}"):
                 self.page.goto(f"{self._admin}{name}", wait_until="commit")
-                self.page.wait_for_selector(shown)
+                self._see(*shown)
         self._accounts()
         self._usage()
 
     def _sign_in(self) -> None:
         with self._timed("open login"):
             self.page.goto(self._admin, wait_until="commit")
-            password = self.page.get_by_label("Admin password")
-            password.wait_for()
-        password.fill(PASSWORD)
+            self._see("input[type=password]")
+        self.page.get_by_label("Admin password").fill(PASSWORD)
         with self._timed("sign in"):
             self.page.get_by_role("button", name="Sign in").click()
-            self.page.wait_for_selector(PAGES[""])
+            self._see(*PAGES[""])
 
     def _accounts(self) -> None:
         page = self.page
@@ -77,7 +90,7 @@ class Tour:
             frame = page.locator('[role="table"] > div').last
             frame.evaluate("(frame) => { frame.scrollTop = frame.scrollHeight; }")
             total = page.locator('[role="table"]').get_attribute("aria-rowcount")
-            page.wait_for_selector(f'[role="row"][aria-rowindex="{total}"] [role="cell"] >> nth=1')
+            self._see(ROW % total)
         name = (
             page.get_by_role("cell")
             .filter(has_text="acct-")
@@ -91,9 +104,8 @@ class Tour:
         ready = page.locator("main label").filter(has_text="ready")
         self._answered("accounts, only ready ones", "status=ready", ready.click)
         with self._timed("an account opened"):
-            page.wait_for_selector(PAGES["accounts"])
-            page.locator(PAGES["accounts"]).click()
-            page.get_by_role("tab", name="Attempts").wait_for()
+            page.locator(ROW % 1).click()
+            self._see("[role=tab]", "Attempts")
         page.keyboard.press("Escape")
 
     def _usage(self) -> None:
@@ -112,7 +124,7 @@ class Tour:
         self._answered("request log, further back", "cursor=", more)
         with self._timed("a request opened"):
             page.locator("main tbody tr button").first.click()
-            page.wait_for_selector("main tbody tr table")
+            self._see("main tbody tr table")
         outcome = page.get_by_label("Outcome")
         failed = "status_class=5"
         self._answered("request log, 5xx", failed, lambda: outcome.select_option("5"))
@@ -121,10 +133,13 @@ class Tour:
             "request log, a rare model", "model=gpt-rare", lambda: model.fill("gpt-rare")
         )
 
-    def _to(self, name: str, shown: str) -> None:
+    def _to(self, name: str, shown: tuple[str, str]) -> None:
         with self._timed(f"go to {name.lower()}"):
             self.page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
-            self.page.wait_for_selector(shown)
+            self._see(*shown)
+
+    def _see(self, css: str, words: str = "") -> None:
+        self.page.evaluate(SHOWN, [css, words])
 
     def _answered(self, what: str, asked: str, press: Callable[[], object]) -> None:
         """Time what is pressed until the answer to it is drawn."""

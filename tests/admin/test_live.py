@@ -67,7 +67,7 @@ async def test_nothing_is_looked_at_while_nobody_watches():
 
 
 async def test_who_comes_back_within_a_tick_is_told_at_once():
-    """A page that is opened anew does not wait for the next look, and nothing is looked at twice."""
+    """A page that is opened anew does not wait for the next look; nothing is looked at twice."""
     show = Show("a")
     running = asyncio.ensure_future(show.feed.run())
     async with aclosing(show.feed.watch()) as events:

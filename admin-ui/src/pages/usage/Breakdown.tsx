@@ -1,5 +1,6 @@
-import { Progress, Skeleton, Table, Text } from "@mantine/core";
+import { Button, Group, Progress, Skeleton, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { api } from "../../api/client";
 import type { Codes, Lines } from "../../api/types";
 import { Empty } from "../../ui/Empty";
@@ -7,6 +8,9 @@ import { Failed } from "../../ui/Failed";
 import { count, nano, percent, span, usd } from "../../ui/format";
 import { Panel } from "../../ui/Panel";
 import { useNames } from "./useNames";
+
+/** Lines that are drawn before the others are asked for: the busiest ones. */
+const FIRST = 50;
 
 interface Props {
   by: "model" | "account" | "caller" | "errors";
@@ -20,6 +24,7 @@ export function Breakdown({ by, window }: Props) {
 
 function Sums({ by, window }: Props) {
   const names = useNames(by);
+  const [all, setAll] = useState(false);
   const asked = useQuery({
     queryKey: ["usage", "lines", by, window],
     queryFn: ({ signal }) => api.get<Lines>("/usage/lines", { by, ...window }, signal),
@@ -59,7 +64,7 @@ function Sums({ by, window }: Props) {
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
-            {items.map(({ id, totals }) => (
+            {(all ? items : items.slice(0, FIRST)).map(({ id, totals }) => (
               <Table.Tr key={id}>
                 <Table.Td>
                   <Text size="sm">{names.get(id) ?? (id || "none")}</Text>
@@ -86,6 +91,13 @@ function Sums({ by, window }: Props) {
           </Table.Tbody>
         </Table>
       </Table.ScrollContainer>
+      {!all && items.length > FIRST && (
+        <Group justify="center" p="sm">
+          <Button variant="default" onClick={() => setAll(true)}>
+            Show all {count(items.length)}
+          </Button>
+        </Group>
+      )}
     </Panel>
   );
 }
