@@ -39,9 +39,8 @@ async def ask_account(settings: Settings, account: Account) -> Probe:
         identity = Identity(user_agent=settings.user_agent, originator=settings.originator)
         base_url = account.base_url or settings.upstream_base_url
         headers = identity.headers(account, (), lite=False)
-        return await _get(
-            settings, f"{base_url}/wham/usage", headers=headers, proxy_url=account.proxy_url
-        )
+        url = f"{base_url.rstrip('/')}/wham/usage"
+        return await _get(settings, url, headers=headers, proxy_url=account.proxy_url)
     headers = key_headers(account, user_agent=settings.user_agent)
     names = Addresses(private=settings.private_names, proxied=bool(settings.proxy_url))
     try:
