@@ -17,8 +17,8 @@ from typing import Final
 from app.errors import StateError
 from app.settings import Settings
 
-DESCRIPTORS_TAKEN: Final = 140
-"""A worker at rest has some 60 open, and 80 are kept free of calls."""
+DESCRIPTORS_AT_REST: Final = 60
+"""What a worker that carries nothing has open, or thereabouts."""
 DESCRIPTORS_MIN: Final = 192
 DESCRIPTORS_FEW: Final = 1_024
 ROOM_BYTES_MIN: Final = 64 << 20
@@ -35,20 +35,21 @@ def preflight(settings: Settings, *, now: float) -> list[str]:
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     folders = {settings.data_dir, settings.sqlite_path.parent}
+    taken = DESCRIPTORS_AT_REST + settings.limits.descriptors_spare
     faults = [
-        *_few_descriptors(limit, DESCRIPTORS_MIN),
+        *_few_descriptors(limit, DESCRIPTORS_MIN, taken=taken),
         *(fault for folder in sorted(folders) for fault in _unusable(folder)),
         *_no_time(now),
     ]
     if faults:
         raise StateError(" ".join(faults))
-    return _few_descriptors(limit, DESCRIPTORS_FEW) + _behind(settings, now)
+    return _few_descriptors(limit, DESCRIPTORS_FEW, taken=taken) + _behind(settings, now)
 
 
-def _few_descriptors(limit: int, wanted: int) -> list[str]:
+def _few_descriptors(limit: int, wanted: int, *, taken: int) -> list[str]:
     if limit == resource.RLIM_INFINITY or limit >= wanted:
         return []
-    streams = max(0, limit - DESCRIPTORS_TAKEN) // 2
+    streams = max(0, limit - taken) // 2
     text = f"Only {limit} files may be open at a time, enough for {streams} streams"
     return [f"{text}: raise the limit (`ulimit -n`, LimitNOFILE in systemd, ulimits in compose)."]
 

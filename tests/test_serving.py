@@ -13,6 +13,8 @@ import pytest
 from granian.server import MPServer
 
 from app import serving
+from app.edge.strain import CALL_DESCRIPTORS
+from app.limits import Limits
 from app.serving import (
     DRAIN_SIGNAL,
     END_SIGNAL,
@@ -272,3 +274,10 @@ def test_descriptors_are_raised_to_what_the_machine_allows(monkeypatch, limits, 
 def test_connections_leave_descriptors_for_the_rest(descriptors, connections):
     """Two for each stream, and some for files and the database."""
     assert serving.connections_max(descriptors) == connections
+
+
+def test_calls_are_shed_before_no_more_connections_are_accepted():
+    """Else nobody is told, and not even a probe is answered; some twenty are open at the least."""
+    descriptors = 220
+    calls = (descriptors - Limits().descriptors_spare - 20) // CALL_DESCRIPTORS
+    assert calls < serving.connections_max(descriptors)
