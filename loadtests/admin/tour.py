@@ -143,21 +143,17 @@ class Tour:
 
     def _answered(self, what: str, asked: str, press: Callable[[], object]) -> None:
         """Time what is pressed until the answer to it is drawn."""
-        with (
-            self._timed(what),
+        with self._timed(what):
             # Whoever waits for the body of one answer waits for ever if the page has dropped it.
-            self.page.expect_request_finished(lambda request: asked in request.url),
-        ):
-            press()
-        with self._timed(what, more=True):
+            with self.page.expect_request_finished(lambda request: asked in request.url):
+                press()
             self.page.evaluate(DRAWN)
 
     @contextmanager
-    def _timed(self, what: str, *, more: bool = False) -> Iterator[None]:
+    def _timed(self, what: str) -> Iterator[None]:
         began = time.perf_counter()
         yield
-        spent = 1e3 * (time.perf_counter() - began)
-        self.times[what] = spent + (self.times[what] if more else 0.0)
+        self.times[what] = 1e3 * (time.perf_counter() - began)
 
 
 def visit(browser: Browser, url: str) -> dict[str, float]:
