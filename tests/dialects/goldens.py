@@ -24,6 +24,6 @@ def events_of(case: Path) -> list[bytes]:
     return [line.removeprefix(b"data: ") for line in lines if line.startswith(b"data: ")]
 
 
-def streamed(reply, folder):
+def streamed(reply, case: Path) -> bytes:
     """Return all that a dialect's stream makes of a case's events."""
-    return b"".join(reply.feed(event) for event in events_of(folder)) + reply.finish()
+    return b"".join(reply.feed(event) for event in events_of(case)) + reply.finish()

@@ -27,17 +27,11 @@ from app.dialects.images.replies import (
 from app.dialects.responses.errors import error_body
 from app.errors import GatewayError
 from app.wire.sse import SseDecoder
-from tests.dialects.goldens import agrees
+from tests.dialects.goldens import agrees, events_of, streamed
 
 FOLDER = Path(__file__).parents[2] / "golden" / "images"
 CASES = sorted(path.parent.name for path in FOLDER.glob("*/upstream.sse"))
 AT = 1784900000
-
-
-def events_of(case: str) -> list[bytes]:
-    """Return the data of the upstream's events."""
-    decoder = SseDecoder(event_bytes_max=1 << 20)
-    return [e.data for e in decoder.feed((FOLDER / case / "upstream.sse").read_bytes())]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -45,7 +39,7 @@ def test_the_stream_is_as_written(case) -> None:
     """Images that are coming about, then the finished one, or an error."""
     stream = ImagesStream(family="image_edit" if "edit" in case else "image_generation",
                           created_at=AT)  # fmt: skip
-    data = b"".join(stream.feed(event) for event in events_of(case)) + stream.finish()
+    data = streamed(stream, FOLDER / case)
     agrees(FOLDER / case / "reply.sse", data)
     for event in SseDecoder(event_bytes_max=1 << 20).feed(data):
         forms = {
@@ -62,7 +56,7 @@ def test_the_stream_is_as_written(case) -> None:
 def test_the_document_is_as_written(case, as_url, name) -> None:
     """The image with its usage, or the error in its place."""
     fold = ImagesFold(created_at=AT, as_url=as_url)
-    fold.feed(events_of(case))
+    fold.feed(events_of(FOLDER / case))
     try:
         data = fold.body()
         ImagesResponse.model_validate_json(data)
