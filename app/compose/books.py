@@ -88,6 +88,7 @@ class Books:
                 await self.mover.adopt()
                 await self.mover.flush()
             yield
+            self.journal.append_awaited()
             with suppress(StateError, TimeoutError):
                 async with asyncio.timeout(LAST_FLUSH_S):
                     await self.mover.flush()

@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from app.domain.usage import Usage
 
+OK = "ok"
+"""The code of a request that was answered as asked; any other one is an error."""
 NANO = 1_000_000_000
 """Nano-dollars in a dollar."""
 
@@ -117,8 +119,8 @@ class AttemptRow(Struct, frozen=True):
 class RequestRow(Struct, frozen=True):
     """One request with the sums over its attempts.
 
-    `interrupted` says that its worker died before it was answered, so that what the caller saw of
-    it is not known for certain.
+    `interrupted` says that its worker died before it was answered, or in the moment after, so that
+    what the caller saw of it is not known for certain.
     """
 
     uid: str

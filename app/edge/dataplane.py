@@ -14,6 +14,7 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 from msgspec import Struct, structs
 
 from app.domain.caller import Caller
+from app.domain.ledger import OK
 from app.edge.company import Pace
 from app.edge.guards import Guard
 from app.edge.headers import JSON
@@ -21,7 +22,7 @@ from app.edge.inflight import InFlight, Place
 from app.edge.manners import manners_of
 from app.edge.plans import Asked, DocumentForm, LaneOf, P, PlanOf, Speaker, SpeakerOf, Told
 from app.edge.request import Head, Upload, read_head
-from app.edge.run import OK, Run, WayOf
+from app.edge.run import Run, WayOf
 from app.edge.streaming import Downstream
 from app.edge.till import Till
 from app.errors import (

@@ -11,6 +11,7 @@ from structlog.contextvars import bind_contextvars
 
 from app.allowance.book import Ticket
 from app.domain.caller import Caller
+from app.domain.ledger import OK
 from app.edge.company import Headers
 from app.edge.headers import ALLOW, error_headers
 from app.edge.manners import manners_of
@@ -19,8 +20,6 @@ from app.edge.request import Head, Upload
 from app.edge.streaming import CLOSE
 from app.errors import GatewayError, MethodNotAllowed
 from app.ports import Clock
-
-OK = "ok"
 
 P_contra = TypeVar("P_contra", contravariant=True)
 

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Table
 
-from app.domain.ledger import AttemptRow, RequestRow
+from app.domain.ledger import OK, AttemptRow, RequestRow
 from app.domain.report import DAY_S, HOUR_S, Dimension
 from app.store.tables import (
     day_totals,
@@ -25,9 +25,6 @@ from app.store.tables import (
     usage_days,
     usage_hours,
 )
-
-OK: Final = "ok"
-"""The code of a request that was answered as asked; any other one is an error."""
 
 FIRST_EVENT_BOUNDS_S: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
 """The upper bounds of the buckets of `FIRST_EVENT_COLUMNS`; the last bucket has none."""

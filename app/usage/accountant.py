@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from app.domain.account import Account
 from app.domain.call import Call, Dialect
-from app.domain.ledger import Answered, Attempted, Began, Source
+from app.domain.ledger import OK, Answered, Attempted, Began, Source
 from app.domain.outcome import (
     Abandoned,
     Broken,
@@ -212,7 +212,12 @@ class Accountant:
         )
 
     def answered(self, ended: Ended) -> Bill:
-        """Note that a request is over; return what all its attempts took."""
+        """Note that a request is over; return what all its attempts took.
+
+        That a call was answered as asked is written down a little later than it is said, for it is
+        not certain yet: the last event is in the hands of the server in front. If the process dies
+        right now its row says so, and what it cost is in the record of its attempt already.
+        """
         tab = self._tabs.pop(ended.uid, None) or _Tab(0)
         call, first_event_s = ended.call, ended.first_event_s
         record = Answered(
@@ -232,7 +237,10 @@ class Accountant:
             ended.seconds,
             None if first_event_s is None else first_event_s - tab.upstream_s,
         )
-        self._append(record)
+        if tab.attempts and ended.code == OK:
+            self._journal.append_late(record)
+        else:
+            self._append(record)
         self.answers += 1
         self.latest.append(record)
         self._mark(ended.at + ended.seconds)

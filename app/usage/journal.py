@@ -3,7 +3,9 @@
     append ──▶ the segment ──▶ synced every 100 ms ──▶ moved into the database ──▶ deleted
          └──▶ the backlog, while there is nowhere to write; then `healthy` is False
 
-`append` is one write into the kernel's cache: no waiting, no error to handle. While the disk takes
+`append` is one write into the kernel's cache: no waiting, no error to handle. `append_late` is for
+what may not be true yet: that an answer has left the process. Of a process that dies before, the
+record is missing, and the call counts as one whose end is not known. While the disk takes
 nothing the records stay in memory, up to a bound, and whoever admits calls asks `healthy` first, so
 that nothing new is begun that could not be accounted for. What moves the records on is
 `app.usage.mover`.
@@ -24,6 +26,9 @@ from app.usage.threads import in_thread
 
 SYNC_S: Final = 0.1
 """As much as the death of the machine, not of the process, may take."""
+LATE_ROUNDS: Final = 3
+"""A late record is written after so many rounds, so two to three tenths of a second. What was handed
+to the server in front is on its way into the kernel by then, unless its caller reads nothing."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +51,8 @@ class Journal:
         self._limits = limits or JournalLimits()
         self._path = root / incarnation
         self._backlog: deque[bytes] = deque()
+        self._late: deque[list[Record]] = deque([[] for _ in range(LATE_ROUNDS)])
+        """What is written at the end of each of the next rounds; the last takes what is new."""
         self._spare: Segment | None = None
         self._full: list[Segment] = []
         """Segments that are written to no more and wait for their last sync."""
@@ -85,22 +92,40 @@ class Journal:
         if self._backlog or not self._written(data):
             self._keep(data)
 
+    def append_late(self, record: Record) -> None:
+        """Write a record down in a little while, or at the end; returns at once, never raises."""
+        self._late[-1].append(record)
+
+    def append_awaited(self) -> None:
+        """Write down now what was to be written late; for an end that is an orderly one."""
+        for _ in range(LATE_ROUNDS):
+            self._write_due()
+
     async def run(self, *, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Sync what was written, keep a segment ahead, write the backlog; until cancelled."""
         while True:
             await in_thread(self._maintain)
             self._catch_up()
+            self._write_due()
             await sleep(SYNC_S)
 
     def close(self) -> None:
         """Sync and let go; what could not be written yet is tried once more."""
         self._catch_up()
+        self.append_awaited()
         for segment in (*self._full, self.current):
             _close(segment)
         if self._spare is not None:
             self._spare.close()
             self._spare.path.unlink(missing_ok=True)
         self.folder.release()
+
+    def _write_due(self) -> None:
+        """Write what has waited for long enough."""
+        due = self._late.popleft()
+        self._late.append([])
+        for record in due:
+            self.append(record)
 
     def _written(self, data: bytes) -> bool:
         """Write one frame and tell whether it is there."""

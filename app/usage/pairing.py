@@ -10,7 +10,7 @@ from typing import assert_never
 
 from msgspec import Struct, field
 
-from app.domain.ledger import Answered, Attempted, AttemptRow, Began, Record, RequestRow, Source
+from app.domain.ledger import OK, Answered, Attempted, AttemptRow, Began, Record, RequestRow, Source
 from app.domain.usage import Usage
 
 INTERRUPTED = "interrupted"
@@ -166,7 +166,7 @@ def _unanswered(last: Began | Attempted, attempts: list[Attempted]) -> RequestRo
         asked_model=last.asked_model,
         stream=last.stream,
         status=200 if whole else 0,
-        code="ok" if whole else INTERRUPTED,
+        code=OK if whole else INTERRUPTED,
         attempts=len(attempts) + isinstance(last, Began),
         usage=_sum(attempts),
         source=_source(attempts) if whole else Source.NONE,

@@ -41,7 +41,10 @@ class Desk:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.records: list = []
-        journal = SimpleNamespace(append=self.append, healthy=True, appended=0)
+        self.late: list = []
+        journal = SimpleNamespace(
+            append=self.append, append_late=self.append_late, healthy=True, appended=0
+        )
         self.journal = journal
         self.books = Accountant(journal, incarnation="0f" * 8, clock=self.clock)
         self.account = account("a")
@@ -52,6 +55,11 @@ class Desk:
         assert decode(data, offset=0, records_max=9).records == [record]
         self.records.append(record)
         self.journal.appended += 1
+
+    def append_late(self, record) -> None:
+        """Keep a record, and remember that it was not urgent."""
+        self.late.append(record)
+        self.append(record)
 
     def call(self, **changes) -> Call:
         """Return a call of 100 tokens."""
@@ -115,6 +123,7 @@ async def test_a_stream_leaves_three_records(desk):
         status=200, code="ok", attempts=1, queue_s=0.5, first_event_s=1.0, seconds=3.0,
         added_s=0.75,
     )  # fmt: skip
+    assert desk.late == [answered]
     assert bill == Bill(110, COST)
     assert desk.books.costs == {MODEL: COST}
     assert len(desk.books) == 0
@@ -144,6 +153,7 @@ async def test_a_call_pays_for_all_its_attempts(desk):
     assert bill == Bill(110, 100 * 2_500 + 10 * 15_000)
     answered = desk.records[-1]
     assert (answered.attempts, answered.queue_s, answered.added_s) == (2, 0.75, 1.0)
+    assert desk.late == []
 
 
 def test_a_call_without_an_account_costs_nothing(desk):
@@ -162,6 +172,12 @@ def test_a_request_that_came_to_no_call_has_no_model(desk):
     [answered] = desk.records
     assert (answered.model, answered.asked_model, answered.stream) == (None, None, False)
     assert (answered.status, answered.caller_id) == (429, "k")
+
+
+def test_without_an_attempt_the_answer_is_all_there_is(desk):
+    """So it does not wait, however well it went."""
+    desk.end(desk.call(), call=None)
+    assert (len(desk.records), desk.late) == (1, [])
 
 
 HEARD = Heard(deltas=7, text_bytes=80)

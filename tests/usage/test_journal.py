@@ -11,7 +11,7 @@ import pytest
 
 from app.errors import StateError
 from app.usage.framing import HEAD, decode, encode
-from app.usage.journal import Journal, JournalLimits
+from app.usage.journal import LATE_ROUNDS, Journal, JournalLimits
 from app.usage.segments import Folder, Segment
 from tests.usage.records import attempted, began
 
@@ -21,7 +21,7 @@ SMALL = JournalLimits(segment_bytes=len(HEAD) + 3 * SIZE, backlog_max=4)
 DIE = """
 import os, signal, sys
 from pathlib import Path
-from app.usage.journal import Journal
+from app.usage.journal import LATE_ROUNDS, Journal
 from tests.usage.records import attempted
 journal = Journal(Path(sys.argv[1]), incarnation="dead")
 journal.open()
@@ -183,6 +183,31 @@ def test_closing_writes_what_still_waits(tmp_path, monkeypatch):
     folder = Folder.make(tmp_path / "me")
     assert written(folder) == ["u00"]
     assert folder.numbers() == [1]
+    folder.release()
+
+
+async def test_a_late_record_waits_for_some_rounds(journal):
+    """A process that dies before leaves none of it; what is urgent does not wait for it."""
+    journal.append_late(began("u01"))
+    journal.append(began("u00"))
+    await turn(journal, LATE_ROUNDS - 1)
+    assert (written(journal.folder), journal.appended) == (["u00"], 1)
+    await turn(journal)
+    assert (written(journal.folder), journal.appended) == (["u00", "u01"], 2)
+
+
+def test_late_records_keep_their_order_at_the_end(tmp_path):
+    """An orderly end waits for nothing."""
+    journal = Journal(tmp_path, incarnation="me")
+    journal.open()
+    journal.append_late(began("u00"))
+    asyncio.run(turn(journal))
+    journal.append_late(began("u01"))
+    journal.append_awaited()
+    journal.append_late(began("u02"))
+    journal.close()
+    folder = Folder.make(tmp_path / "me")
+    assert written(folder) == uids(0, 3)
     folder.release()
 
 

@@ -17,10 +17,10 @@ from msgspec import Struct
 
 from app.domain.call import Call, Dialect
 from app.domain.caller import Caller
+from app.domain.ledger import OK
 from app.domain.needs import Need
 from app.edge.absent import refuse_websocket
 from app.edge.request import Head
-from app.edge.run import OK
 from app.edge.sockets.ending import Ending
 from app.edge.sockets.handshake import Door, accepted, handshake_head, server_send
 from app.edge.sockets.machine import (
