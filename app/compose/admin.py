@@ -5,7 +5,7 @@ import platform
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app import __version__
 from app.accounts.enrolling import Enroller
@@ -20,7 +20,6 @@ from app.admin.overview import JournalNumbers, Overview, Vitals, WorkerRow
 from app.admin.passwords import Passwords
 from app.admin.roster import Roster
 from app.compose import parts
-from app.compose.explaining import Elsewhere
 from app.compose.gateway import Gateway
 from app.domain.account import Account, AccountId, AccountKind, Secret
 from app.domain.ledger import Answered
@@ -30,6 +29,9 @@ from app.ports import UsageUnavailable
 from app.store.store import database_name
 from app.telemetry import process
 from app.upstream.probing import ask_account
+
+if TYPE_CHECKING:
+    from app.compose.explaining import Elsewhere
 
 SHOWN: Final = "The admin password is {}\nIt is shown this once; set ADMIN_SECRET to choose one.\n"
 
@@ -117,11 +119,14 @@ class Administration:
             sys.stderr.write(SHOWN.format(made.reveal()))
             sys.stderr.flush()
 
-    def _elsewhere(self) -> Elsewhere | None:
+    def _elsewhere(self) -> "Elsewhere | None":
         opened = self._opened
         redis = opened.sharing.redis
         if redis is None:
             return None
+        # As in `app.compose.sharing`: only where there is a Redis.
+        from app.compose.explaining import Elsewhere  # noqa: PLC0415
+
         return Elsewhere(
             redis,
             installation=opened.store.installation,

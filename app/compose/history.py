@@ -4,16 +4,18 @@ What goes to Redis is sealed by the store's keyring, under its own name there.
 """
 
 import asyncio
-from typing import Final
-
-from redis.asyncio import Redis
+from typing import TYPE_CHECKING, Final
 
 from app.domain.account import Secret
 from app.limits import Limits
 from app.ports import Clock
 from app.relay.history import MemoryHistory, SharedHistory, history_bounds
-from app.shared.history import RedisHistory, Room
 from app.store.keyring import Keyring, Place, SealBroken
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from app.shared.history import RedisHistory
 
 KEY_SHARE: Final = 4
 """One key fills at most this part of the room of all."""
@@ -40,11 +42,16 @@ class KeyringSealer:
 class Remembering:
     """The history of one worker, and what has to run for it."""
 
-    def __init__(self, limits: Limits, redis: Redis | None, keyring: Keyring, clock: Clock) -> None:
+    def __init__(
+        self, limits: Limits, redis: "Redis | None", keyring: Keyring, clock: Clock
+    ) -> None:
         memory = MemoryHistory(bounds=history_bounds(limits), clock=clock)
         self.history: MemoryHistory | SharedHistory = memory
-        self._store: RedisHistory | None = None
+        self._store: RedisHistory | None = None  # noqa: F823 - never evaluated
         if redis is not None:
+            # As in `app.compose.sharing`: only where there is a Redis.
+            from app.shared.history import RedisHistory, Room  # noqa: PLC0415
+
             shared_max = limits.history_shared_bytes_max
             room = Room(shared_max, shared_max // KEY_SHARE, limits.history_ttl_s)
             self._store = RedisHistory(

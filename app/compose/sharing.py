@@ -12,9 +12,7 @@ import socket
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from random import Random
-from typing import Final, Protocol
-
-from redis.asyncio import Redis
+from typing import TYPE_CHECKING, Final, Protocol
 
 from app import __version__
 from app.clock import SystemClock
@@ -30,13 +28,16 @@ from app.ports import SharedState
 from app.relay.admission import Admission
 from app.settings import Driver, Settings
 from app.shared.cancellation import cancelled
-from app.shared.client import client_of
 from app.shared.memory import Hub, MemoryShared
-from app.shared.owners import Owners
-from app.shared.redis import RedisShared
 from app.shared.sync import Receivers, Sources, Syncer
 from app.store.keys import KeyBook
 from app.store.store import Store
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from app.shared.owners import Owners
+    from app.shared.redis import RedisShared
 
 RECOUNT_S: Final = 15.0
 """How often the database is asked what keys with a budget have spent."""
@@ -81,9 +82,14 @@ class Sharing:
         self._rng = rng
         self.redis: Redis | None = None
         self.shared: SharedState
-        self._link: RedisShared | None = None
-        self._owners: Owners | None = None
+        self._link: RedisShared | None = None  # noqa: F823 - never evaluated
+        self._owners: Owners | None = None  # noqa: F823 - never evaluated
         if settings.cache_driver is Driver.REDIS:
+            # Nine megabytes that a process by itself has no use for.
+            from app.shared.client import client_of  # noqa: PLC0415
+            from app.shared.owners import Owners  # noqa: PLC0415
+            from app.shared.redis import RedisShared  # noqa: PLC0415
+
             self.redis = client_of(settings)
             self._owners = Owners(self.redis, clock=clock)
             self._link = RedisShared(

@@ -23,7 +23,6 @@ from app.store.idempotency import Idempotency
 from app.store.keys import KeyBook, Keys
 from app.store.ledger import StoredLedger
 from app.store.logins import StoredLogins
-from app.store.postgres import PostgresDatabase, address
 from app.store.prices import StoredPrices
 from app.store.reports import Reports
 from app.store.request_log import RequestLog
@@ -138,6 +137,9 @@ async def upgrade_schema(settings: Settings) -> bool:
 def database_of(settings: Settings) -> Database:
     """Return the database that the settings name; nothing is dialled or made yet."""
     if settings.database_driver is Driver.POSTGRES:
+        # Its driver is two megabytes that a process on SQLite has no use for.
+        from app.store.postgres import PostgresDatabase, address  # noqa: PLC0415
+
         return PostgresDatabase(address(settings))
     return SqliteDatabase(settings.sqlite_path, busy_timeout_s=settings.limits.store_busy_timeout_s)
 
@@ -145,6 +147,8 @@ def database_of(settings: Settings) -> Database:
 def database_name(settings: Settings) -> str:
     """Return what to call the database of the settings when talking to people."""
     if settings.database_driver is Driver.POSTGRES:
+        from app.store.postgres import address  # noqa: PLC0415 - as above
+
         return address(settings).shown
     return str(settings.sqlite_path)
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -21,8 +21,10 @@ from app.upstream.addresses import Pin
 from app.upstream.auth_server import trust_store
 from app.upstream.connection import Connection
 from app.upstream.dialling import dial
-from app.upstream.proxied import ProxiedClient
 from app.upstream.tls import Tls
+
+if TYPE_CHECKING:
+    from app.upstream.proxied import ProxiedClient
 
 CONNECT_TIMEOUT_S: Final = 10.0
 """For all that comes before a request: name, connection, TLS."""
@@ -85,7 +87,9 @@ class HttpClient:
 
     def __init__(self, *, proxy_url: Secret | None, ca_file: Path | None) -> None:
         self._proxy_url = proxy_url
-        self._proxied = ProxiedClient(ca_file=ca_file)
+        self._ca_file = ca_file
+        self._silence_s: float | None = None
+        self._proxied: ProxiedClient | None = None
         self._tls = trust_store(str(ca_file) if ca_file else None)
         self._idle: dict[Place, dict[Connection, float]] = {}
         self._sweeping: asyncio.TimerHandle | None = None
@@ -100,16 +104,19 @@ class HttpClient:
         for connections in idle.values():
             for connection in list(connections):
                 connection.abort()
-        await self._proxied.close()
+        if self._proxied is not None:
+            await self._proxied.close()
 
     @property
     def late(self) -> int:
         """How many requests go on although they were cancelled."""
-        return self._proxied.late
+        return 0 if self._proxied is None else self._proxied.late
 
     def expect_silence(self, silence_s: float) -> None:
         """Say how long the relay bears silence; from then on late requests end soon after that."""
-        self._proxied.expect_silence(silence_s)
+        self._silence_s = silence_s
+        if self._proxied is not None:
+            self._proxied.expect_silence(silence_s)
 
     async def post(
         self,
@@ -130,7 +137,8 @@ class HttpClient:
         """
         through = proxy_url or self._proxy_url
         if through is not None:
-            return await self._proxied.post(url, headers=headers, body=body, proxy_url=through)
+            proxied = self._proxied or self._by_proxy()
+            return await proxied.post(url, headers=headers, body=body, proxy_url=through)
         place, line = _parsed(url, pin)
         head = _head(line, headers, len(body))
         connection = self._kept(place) or await self._connect(place)
@@ -148,6 +156,15 @@ class HttpClient:
         kept[connection] = loop.time()
         if self._sweeping is None:
             self._sweeping = loop.call_later(IDLE_CONNECTION_S, self._sweep)
+
+    def _by_proxy(self) -> "ProxiedClient":
+        """Return the client for proxies, from the first request on that needs one."""
+        from app.upstream.proxied import ProxiedClient  # noqa: PLC0415 - 9 MB that few need
+
+        self._proxied = ProxiedClient(ca_file=self._ca_file)
+        if self._silence_s is not None:
+            self._proxied.expect_silence(self._silence_s)
+        return self._proxied
 
     def _kept(self, place: Place) -> Connection | None:
         """Return the connection that was used last: so the others are idle, and end."""

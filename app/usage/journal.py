@@ -27,8 +27,8 @@ from app.usage.threads import in_thread
 SYNC_S: Final = 0.1
 """As much as the death of the machine, not of the process, may take."""
 LATE_ROUNDS: Final = 3
-"""A late record is written after so many rounds, so two to three tenths of a second. What was handed
-to the server in front is on its way into the kernel by then, unless its caller reads nothing."""
+"""A late record is written after so many rounds, so two to three tenths of a second. By then what
+was handed to the server in front is in the kernel's hands, unless its caller reads nothing."""
 
 _log = logging.getLogger(__name__)
 

@@ -10,13 +10,14 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Connection
 
 import app
 from app.settings import Settings
 from app.store.engine import Database
-from app.store.schema import MIGRATIONS, NewerSchema, upgrade
+from app.store.schema import HEAD, MIGRATIONS, NewerSchema, upgrade
 from app.store.store import Store, database_of, upgrade_schema
 from app.store.tables import metadata
 from tests.store.behind import everything, execute
@@ -135,6 +136,11 @@ def test_the_steps_travel_inside_the_package() -> None:
     assert MIGRATIONS.is_relative_to(Path(app.__file__).parent)
     assert (MIGRATIONS / "env.py").exists()
     assert list((MIGRATIONS / "versions").glob("*.py"))
+
+
+def test_the_head_is_the_last_step() -> None:
+    """Whoever adds a step moves it, or no start would notice the step."""
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [HEAD]
 
 
 def test_an_upgrade_works_on_any_connection(tmp_path: Path) -> None:
