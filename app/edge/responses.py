@@ -129,6 +129,9 @@ class ResponsesLane:
 
     def feed(self, batch: Batch) -> bytes:
         """Return the upstream's own bytes, or what they become on the public routes."""
+        if batch.plain:
+            self._last = batch.events[-1].data
+            return batch.raw
         if tells_overload(batch.raw):
             batch = _softened(batch)
         if self._created is None:

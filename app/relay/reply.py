@@ -46,6 +46,8 @@ class Batch(Struct, frozen=True, gc=False):
 
     raw: bytes
     events: list[SseEvent]
+    plain: bool = False
+    """Each event is content, as nearly all are: nothing in it means anything to the gateway."""
 
 
 Take = Callable[[Batch], Awaitable[None] | None]
@@ -226,13 +228,10 @@ class Reply:
                 last = self._decoder.finish()
                 if last is None or not _whole(last.data):
                     return None, False
-                batch = Batch(last.raw, [last])
-            else:
-                events = self._decoder.feed(piece)
-                if not events:
-                    continue
-                batch = Batch(self._decoder.taken, events)
-            return self._notice(batch)
+                return self._notice(last.raw, [last])
+            events = self._decoder.feed(piece)
+            if events:
+                return self._notice(self._decoder.taken, events)
 
     async def _batch(self) -> Batch | None:
         """Return the next batch, None after an `error` event that was the last word."""
@@ -243,25 +242,35 @@ class Reply:
 
     def digested(self, piece: bytes) -> Batch | None:
         """Return the events that a piece completes, if it completes any."""
-        events = self._decoder.feed(piece)
+        decoder = self._decoder
+        events = decoder.feed(piece)
         if not events:
             return None
         if self._silence is not None:
             self._silence.wait()
-        return self._notice(Batch(self._decoder.taken, events))[0]
+        if decoder.plain:
+            self._hear(events[0].data)
+            return Batch(decoder.taken, events, plain=True)
+        return self._notice(decoder.taken, events)[0]
 
-    def _notice(self, batch: Batch) -> tuple[Batch, bool]:
+    def _hear(self, data: bytes) -> None:
+        """Count a piece of content."""
+        heard = self._heard
+        heard.deltas += 1
+        if heard.deltas <= MEASURED_FIRST or not heard.deltas % MEASURED_EVERY:
+            _measure(heard, data)
+
+    def _notice(self, raw: bytes, events: list[SseEvent]) -> tuple[Batch, bool]:
         """Look at what came: content, encrypted items, and the end."""
-        content = False
-        for at, event in enumerate(batch.events):
+        content, plain = False, True
+        for at, event in enumerate(events):
             kind = classify(event.data)
             if kind is Kind.CONTENT:
                 content = True
-                heard = self._heard
-                heard.deltas += 1
-                if heard.deltas <= MEASURED_FIRST or not heard.deltas % MEASURED_EVERY:
-                    _measure(heard, event.data)
-            elif kind is Kind.ITEM_DONE:
+                self._hear(event.data)
+                continue
+            plain = False
+            if kind is Kind.ITEM_DONE:
                 content = True
                 self._heard.deltas += 1
                 fingerprint = of_event(event.data)
@@ -273,8 +282,8 @@ class Reply:
             elif kind.terminal:
                 content = content or kind.content
                 if self._end(kind, event.data):
-                    return _cut_after(batch, at), content
-        return batch, content
+                    return _cut_after(raw, events, at), content
+        return Batch(raw, events, plain), content
 
     def _end(self, kind: Kind, data: bytes) -> bool:
         """Take note of a terminal event; True if nothing may follow it."""
@@ -356,9 +365,9 @@ def _measure(heard: Heard, data: bytes) -> None:
     heard.text_bytes += size * (1 if heard.deltas <= MEASURED_FIRST else MEASURED_EVERY)
 
 
-def _cut_after(batch: Batch, at: int) -> Batch:
-    """Return the batch without what follows its event number `at`: nothing follows an end."""
-    if at + 1 == len(batch.events):
-        return batch
-    kept = batch.events[: at + 1]
+def _cut_after(raw: bytes, events: list[SseEvent], at: int) -> Batch:
+    """Return the events without what follows number `at`: nothing follows an end."""
+    if at + 1 == len(events):
+        return Batch(raw, events)
+    kept = events[: at + 1]
     return Batch(b"".join(event.raw for event in kept), kept)

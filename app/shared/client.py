@@ -10,6 +10,7 @@ from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from app.environment import host_port
@@ -18,6 +19,9 @@ from app.settings import Settings
 STEP_S: Final = 0.2
 """The longest wait for a connection from the pool, for a new one, and for an answer."""
 CONNECTIONS_MAX: Final = 8
+FAULTS: Final = (RedisError, OSError, TimeoutError, RuntimeError)
+"""What a command raises if the server or the way there is at fault. A `RuntimeError` is what uvloop
+raises for a write to a connection that was cut a moment ago, of which the client has not read."""
 
 
 def client_of(settings: Settings) -> Redis:

@@ -19,13 +19,13 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from app.domain.caller import KeyId
 from app.domain.conversation import Conversation, own_size
 from app.ports import Clock, SharedUnavailable
 from app.shared.breaker import Breaker
 from app.shared.cancellation import cancelled
+from app.shared.client import FAULTS
 from app.shared.history_scripts import ALL, PREFIX, WRITE
 
 logger = logging.getLogger(__name__)
@@ -39,8 +39,6 @@ ITEMS_NAMED_MAX: Final = 256
 STEP_S: Final = 0.5
 """The longest that one question may take: a record may be megabytes."""
 T = TypeVar("T")
-
-FAILURES: Final = (RedisError, OSError, TimeoutError)
 
 
 class Sealer(Protocol):
@@ -140,7 +138,7 @@ class RedisHistory:
         try:
             async with asyncio.timeout(STEP_S):
                 answer = await question
-        except FAILURES as error:
+        except FAULTS as error:
             self._breaker.failed(now())
             raise SharedUnavailable(f"Redis does not answer: {type(error).__name__}.") from None
         self._breaker.succeeded()
@@ -210,7 +208,7 @@ class RedisHistory:
         try:
             async with asyncio.timeout(STEP_S):
                 await self._write(keys=keys, args=values)
-        except FAILURES as error:
+        except FAULTS as error:
             if self._breaker.failed(self._clock.monotonic()):
                 logger.warning("the history can't be written: %s", type(error).__name__)
             return False

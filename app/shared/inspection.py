@@ -7,11 +7,11 @@ upon; it holds no secret.
 import asyncio
 
 from msgspec import Struct
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 from redis.exceptions import TimeoutError as LateAnswer
 
 from app.settings import Settings
-from app.shared.client import STEP_S, address_of, client_of
+from app.shared.client import FAULTS, STEP_S, address_of, client_of
 
 OLDEST = (6, 0)
 """The first that speaks the protocol of the client."""
@@ -41,7 +41,7 @@ async def inspect(settings: Settings) -> RedisFound:
             await client.ping()
             about = await client.info("server")
             await client.eval(_TRY, 0)
-    except (RedisError, OSError, TimeoutError) as error:
+    except FAULTS as error:
         found, remedy = trouble(error)
         return RedisFound(place, trouble=found, remedy=remedy)
     finally:

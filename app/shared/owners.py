@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from app.domain.shared import Binding
 from app.ports import Clock
 from app.shared.breaker import Breaker
-from app.shared.client import STEP_S
+from app.shared.client import FAULTS, STEP_S
 from app.shared.codec import binding
 
 PREFIX: Final = "c2a:owner:"
@@ -39,7 +38,7 @@ class Owners:
         try:
             async with asyncio.timeout(STEP_S):
                 found = await self._client.mget([PREFIX + key for key in keys[:KEYS_MAX]])
-        except (RedisError, OSError, TimeoutError):
+        except FAULTS:
             self._breaker.failed(self._clock.monotonic())
             return []
         self._breaker.succeeded()

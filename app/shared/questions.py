@@ -16,12 +16,11 @@ import msgspec
 from msgspec import Struct
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from redis.exceptions import RedisError
 
 from app.ports import Clock
 from app.shared.breaker import Breaker
 from app.shared.cancellation import cancelled
-from app.shared.client import STEP_S
+from app.shared.client import FAULTS, STEP_S
 
 WAIT_S: Final = 0.6
 """The longest wait for all answers."""
@@ -29,7 +28,6 @@ LOOK_S: Final = 0.02
 LISTEN_S: Final = 1.0
 KEPT_S: Final = 10
 ANSWER_BYTES_MAX: Final = 1 << 20
-_FAILURES: Final = (RedisError, OSError, TimeoutError)
 
 
 class Question(Struct, frozen=True, array_like=True):
@@ -74,7 +72,7 @@ class Questions:
                     found = [each for each in answers if isinstance(each, bytes)]
         except TimeoutError:
             pass
-        except (RedisError, OSError):
+        except FAULTS:
             self._breaker.failed(self._clock.monotonic())
             return []
         self._breaker.succeeded()
@@ -88,10 +86,10 @@ class Questions:
                 async with asyncio.timeout(STEP_S):
                     await listening.subscribe(self._channel)
                 await self._listen(listening)
-            except _FAILURES:
+            except FAULTS:
                 await asyncio.sleep(LISTEN_S)
             finally:
-                with suppress(*_FAILURES):
+                with suppress(*FAULTS):
                     await listening.aclose()  # type: ignore[no-untyped-call]  # redis-py has none
 
     async def _listen(self, listening: PubSub) -> None:

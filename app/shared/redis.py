@@ -20,7 +20,6 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError
 
 from app.domain.shared import (
     URGENT,
@@ -39,7 +38,7 @@ from app.domain.shared import (
 from app.ports import Clock, SharedUnavailable, SharedView
 from app.shared import scripts
 from app.shared.breaker import Breaker
-from app.shared.client import STEP_S
+from app.shared.client import FAULTS, STEP_S
 from app.shared.codec import Announcement, Whisper, announcement, encoded, page, presence, whisper
 from app.shared.image import Image
 from app.shared.inspection import trouble
@@ -198,7 +197,7 @@ class RedisShared:
                 for _ in CHANNELS:  # the server's word that it has heard so
                     await self._pubsub.get_message(timeout=self._pace.step_s)
             message = await self._pubsub.get_message(timeout=BELL_S)
-        except (RedisError, OSError, TimeoutError):
+        except FAULTS:
             await self._hang_up()
             await asyncio.sleep(BELL_S)
             return None
@@ -219,7 +218,7 @@ class RedisShared:
     async def _hang_up(self) -> None:
         pubsub, self._pubsub = self._pubsub, None
         if pubsub is not None:
-            with suppress(RedisError, OSError, TimeoutError):
+            with suppress(*FAULTS):
                 async with asyncio.timeout(self._pace.step_s):
                     await pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py has no type there
 
@@ -327,7 +326,7 @@ class RedisShared:
                     await self._link()
             async with asyncio.timeout(self._pace.step_s):
                 reply = await script(args)
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAULTS as error:
             self.failures += 1
             reason = f"{type(error).__name__}: {error}".rstrip(": ")
             if self._breaker.failed(self._clock.monotonic()):

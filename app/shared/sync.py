@@ -167,16 +167,24 @@ class Syncer:
         self._woken.set()
 
     async def run(self) -> None:
-        """Keep everybody informed until cancelled; then say the last, and that it was the last."""
+        """Keep everybody informed until cancelled; then say the last, and that it was the last.
+
+        It may be begun again after it has failed, as a process that is still there.
+        """
+        leaving = True
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen())
                 group.create_task(self._whisper())
                 group.create_task(self._go_round())
+        except Exception:
+            leaving = False
+            raise
         finally:
-            with suppress(SharedUnavailable):
-                await self._talk(self._looked(), waiting=0)
-            await self._shared.leave()
+            if leaving:
+                with suppress(SharedUnavailable):
+                    await self._talk(self._looked(), waiting=0)
+                await self._shared.leave()
 
     async def round(self) -> None:
         """Say and hear everything once.

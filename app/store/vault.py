@@ -94,11 +94,10 @@ def _proved(record: bytes, keys: tuple[str, ...], key_file: Path) -> Keyring:
     try:
         keyring.open(record, _place(_SENTINEL))
     except SealBroken as error:
-        hint = f" A key file lies at {key_file}; " if key_file.exists() else " "
+        file = f", or unset it if that is the one in {key_file}" if key_file.exists() else ""
         raise WrongKey(
             "The key given does not open this database: set CODEX_SECRET_KEY to the key that "
-            f"sealed it, or unset it to use the key file.{hint}Nothing was changed. "
-            f"({error.message})"
+            f"sealed it{file}. Nothing was changed. ({error.message})"
         ) from error
     return keyring
 

@@ -39,6 +39,9 @@ class SseDecoder:
 
     __slots__ = ("_event_bytes_max", "_held", "_scanned", "_started", "taken")
 
+    plain = False
+    """What its events are is not known in here."""
+
     def __init__(self, *, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
         self._event_bytes_max = event_bytes_max
         self._held = bytearray()
@@ -144,17 +147,21 @@ def _usual(block: bytes) -> SseEvent | None:
     # A name and one line of data: what every Responses upstream sends.
     if block.startswith(b"event: "):
         at = block.find(b"\n", 7)
-        if _ends(block, at + 7) and block.startswith(b"\ndata: ", at):
+        # The line of data is the last but an empty one.
+        if (
+            block.find(b"\n", at + 7) == len(block) - 2
+            and block.endswith(b"\n")
+            and block.startswith(b"\ndata: ", at)
+        ):
             return SseEvent(str(block[7:at], "utf-8", "replace"), block[at + 7 : -2], block)
     # One line without a name: what upstreams of Chat Completions send.
-    elif block.startswith(b"data: ") and _ends(block, 6):
+    elif (
+        block.startswith(b"data: ")
+        and block.find(b"\n", 6) == len(block) - 2
+        and block.endswith(b"\n")
+    ):
         return SseEvent("", block[6:-2], block)
     return None
-
-
-def _ends(block: bytes, at: int) -> bool:
-    """Tell whether the line that holds position `at` is the last but an empty one."""
-    return block.find(b"\n", at) == len(block) - 2 and block.endswith(b"\n")
 
 
 def _parse(block: bytes) -> SseEvent | None:

@@ -195,6 +195,7 @@ async def converged(scene: Scene) -> float:
             for record in await asyncio.to_thread(scene.simulator.see, "ledger")
             if record["path"].endswith("/responses")
         ]
+        counted, under_way = 0, list[int]()
         while time.monotonic() - began < PATIENCE_S:
             try:
                 await observer.publish(Snapshot())
@@ -202,11 +203,11 @@ async def converged(scene: Scene) -> float:
                 await asyncio.sleep(LOOK_S)
                 continue
             rows = [observer.view().account(account_id) for account_id in scene.accounts]
-            if sum(row.requests for row in rows) == len(done) and not any(
-                row.in_flight for row in rows
-            ):
+            counted, under_way = sum(row.requests for row in rows), [row.in_flight for row in rows]
+            if counted == len(done) and not any(under_way):
                 return time.monotonic() - began
             await asyncio.sleep(LOOK_S)
+        click.echo(f"\n  {counted} calls in Redis, {len(done)} asked; under way: {under_way}")
         return float("inf")
     finally:
         await observer.leave()

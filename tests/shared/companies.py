@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import pytest
 import redis
+from redis.asyncio.connection import AbstractConnection
 
 from app.clock import SystemClock
 from app.ports import SharedState
@@ -14,6 +16,15 @@ from tests.servers import RedisServer
 
 PATIENT = Pace(step_s=5.0)
 """For tests that are not about being away: the machine may be busy."""
+
+
+def cut_connections(patch: pytest.MonkeyPatch) -> None:
+    """Let each write meet a connection that was cut a moment ago, in uvloop's words."""
+
+    async def closed(*_args: Any, **_options: Any) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>")
+
+    patch.setattr(AbstractConnection, "send_packed_command", closed)
 
 
 class MemoryCompany:

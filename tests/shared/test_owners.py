@@ -10,7 +10,7 @@ from app.domain.shared import Binding, Snapshot
 from app.settings import Driver, Settings
 from app.shared.client import client_of
 from app.shared.owners import KEYS_MAX, PREFIX, Owners
-from tests.shared.companies import RedisCompany
+from tests.shared.companies import RedisCompany, cut_connections
 
 A = AccountId("a")
 ITEM = Binding("k:item", A, 5.0, owned=True)
@@ -48,6 +48,13 @@ async def test_what_cannot_be_read_is_not_known(owners):
     """Of a newer version, perhaps."""
     await owners._client.set(f"{PREFIX}k:strange", b"\xc1")
     assert await owners.find(["k:strange", ITEM.key]) == [ITEM]
+
+
+async def test_a_connection_that_was_just_cut_knows_nothing(owners, monkeypatch):
+    """A call that asks goes on without."""
+    with monkeypatch.context() as patch:
+        cut_connections(patch)
+        assert await owners.find([ITEM.key]) == []
 
 
 async def test_a_silent_server_is_asked_once(owners, redis_server):

@@ -27,7 +27,7 @@ from app.shared import scripts
 from app.shared.client import client_of
 from app.shared.redis import EVENTS_MAX, PAGES_BYTES_MAX, Pace, RedisShared
 from loadtests.chaos import chaos
-from tests.shared.companies import MemoryCompany, RedisCompany
+from tests.shared.companies import MemoryCompany, RedisCompany, cut_connections
 
 A, B = AccountId("a"), AccountId("b")
 NOTHING = Snapshot()
@@ -105,6 +105,19 @@ async def test_a_frozen_server_costs_one_short_wait(company) -> None:
     two = company.join("two")
     await says(two)
     assert two.view().account(A).in_flight == 2
+
+
+async def test_a_connection_that_was_just_cut_is_none(company, monkeypatch) -> None:
+    """The round fails as any other does, and nothing is lost."""
+    one, two = company.join("one"), company.join("two")
+    await one.publish(NOTHING)
+    with monkeypatch.context() as patch:
+        cut_connections(patch)
+        assert "RuntimeError" in await fails(one)
+        assert await one.bell() is None
+    await says(one, AccountTally(A, 0, 0, 3, 30))
+    await says(two)
+    assert two.view().account(A).tokens == 30
 
 
 async def test_a_slow_server_is_as_good_as_none(company) -> None:

@@ -368,6 +368,35 @@ async def test_rounds_go_on_by_themselves_and_at_once_if_something_is_urgent() -
 
 
 @virtual
+async def test_who_is_begun_again_has_not_left(monkeypatch) -> None:
+    """What it has counted counts on, and so does what it counted while nothing ran."""
+    clock = LoopClock()
+    hub = Hub(now=clock.monotonic)
+    one, two = Worker(hub, "one", clock), Worker(hub, "two", clock)
+    one.call(A, tokens=5, in_flight=0)
+    other = asyncio.create_task(two.syncer.run())
+    first = asyncio.create_task(one.syncer.run())
+    await asyncio.sleep(1.0)
+
+    async def fails(_snapshot) -> Tidings:
+        raise LookupError("a mistake of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one.shared, "publish", fails)
+        with pytest.raises(ExceptionGroup):
+            await first
+    assert two.shared.view().processes == 2
+    one.call(A, tokens=2, in_flight=0)
+    again = asyncio.create_task(one.syncer.run())
+    await asyncio.sleep(1.0)
+    assert two.shared.view().processes == 2
+    assert two.shared.view().account(A).tokens == 7
+    for run in (again, other):
+        run.cancel()
+    await asyncio.gather(again, other, return_exceptions=True)
+
+
+@virtual
 async def test_who_cannot_ask_from_the_start_is_settled_with_a_guess() -> None:
     """It serves with what it may take if as many as are known of do the same."""
     clock = LoopClock()

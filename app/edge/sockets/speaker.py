@@ -87,6 +87,8 @@ class TurnLane:
     def feed(self, batch: Batch) -> Messages:
         """Return the events as they came, or as they become on the public routes."""
         events = batch.events
+        if batch.plain:
+            return [event.data for event in events]
         if tells_overload(batch.raw):
             events = [retryable(event) for event in events]
         return self._stream.messages(events)
