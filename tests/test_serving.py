@@ -240,6 +240,8 @@ def test_the_server_is_given_every_limit(monkeypatch, caplog):
     monkeypatch.setattr(serving, "Server", Recorder)
     monkeypatch.setattr(serving, "raise_descriptor_limit", lambda: 1_096)
     monkeypatch.setattr(serving, "hold_drain", lambda: None)
+    ahead: list[bool] = []
+    monkeypatch.setattr(serving, "preload", lambda: ahead.append(True))
     monkeypatch.setattr(serving, "preflight", lambda settings, **_: [f"{settings.port}?"])
     plain = Settings.from_env({"CODEX_ENCRYPTION_KEY": "x" * 32})
     assert serve(plain) == 0
@@ -249,10 +251,28 @@ def test_the_server_is_given_every_limit(monkeypatch, caplog):
     assert "ssl_cert" not in given[0]
     assert given[0]["workers"] == 1
     assert given[0]["respawn_failed_workers"] is True
+    assert not ahead  # one worker would take the memory twice
     serve(Settings(workers=4, drain_timeout_s=0))
+    assert ahead
     assert given[1]["workers"] == 4
     assert given[1]["workers_kill_timeout"] == 1  # Granian takes 0 for no limit
     assert [record.message for record in caplog.records] == ["8080?", "8080?"]
+
+
+def test_what_is_loaded_ahead_of_a_fork_opens_nothing():
+    """A thread or a descriptor would be in the workers as well, and of no use there."""
+    look = """if True:
+        import os, sys
+        from app.serving import preload
+        before = set(os.listdir("/proc/self/fd"))
+        preload()
+        print(len(os.listdir("/proc/self/task")), len(set(os.listdir("/proc/self/fd")) - before))
+        print("app.asgi" in sys.modules)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", look], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.split() == ["1", "0", "True"]
 
 
 @pytest.mark.parametrize(

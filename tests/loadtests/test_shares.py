@@ -53,11 +53,13 @@ def test_each_promise_counts(result, good):
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_three_processes_never_exceed_a_cap_and_outlive_one_of_them(tmp_path, monkeypatch):
-    """How well and how soon is measured by the command, on a machine that is quiet."""
+    """How well and how soon is measured by the command, on a machine that is quiet.
+
+    However slow it is, calls that wait fill an account to its cap, and never beyond.
+    """
     monkeypatch.setattr(shares, "WARM_S", 3.0)
     tmp_path.chmod(0o755)
     found = shares.run(tmp_path, seconds=3.0)
-    assert found.most <= CAP
+    assert found.most == CAP
     assert found.failed == 0
-    assert found.utilisation > 0
     assert found.back_s < shares.AFTER_S
