@@ -167,7 +167,7 @@ class Books:
         journal, mover = self.journal, self.mover
         moved = mover.reached + journal.lost
         return JournalState(
-            depth=journal.appended - moved,
+            depth=journal.appended + journal.late - moved,
             age_s=self.accountant.age_s(moved),
             healthy=journal.healthy,
             lost=journal.lost,

@@ -75,6 +75,11 @@ class Journal:
         """Return how many records have come to stand in a segment."""
         return self.appended - self.lost - len(self._backlog)
 
+    @property
+    def late(self) -> int:
+        """Return how many records are to be written a little later."""
+        return sum(map(len, self._late))
+
     def open(self) -> None:
         """Make the folder and the first segment.
 

@@ -191,9 +191,9 @@ async def test_a_late_record_waits_for_some_rounds(journal):
     journal.append_late(began("u01"))
     journal.append(began("u00"))
     await turn(journal, LATE_ROUNDS - 1)
-    assert (written(journal.folder), journal.appended) == (["u00"], 1)
+    assert (written(journal.folder), journal.appended, journal.late) == (["u00"], 1, 1)
     await turn(journal)
-    assert (written(journal.folder), journal.appended) == (["u00", "u01"], 2)
+    assert (written(journal.folder), journal.appended, journal.late) == (["u00", "u01"], 2, 0)
 
 
 def test_late_records_keep_their_order_at_the_end(tmp_path):
