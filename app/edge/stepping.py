@@ -19,10 +19,11 @@ def begun(sending: Awaitable[None]) -> Awaitable[None] | None:
         waiting = next(steps)
     except StopIteration:
         return None
-    return _rest(waiting, steps)
+    return rest_of(waiting, steps)
 
 
 @coroutine
-def _rest(waiting: Any, steps: Iterator[Any]) -> Generator[Any, None, None]:
+def rest_of(waiting: Any, steps: Iterator[Any]) -> Generator[Any, None, None]:
+    """Return what remains to be awaited of something whose first step was done."""
     yield waiting
     yield from steps

@@ -69,18 +69,17 @@ class Course(Generic[B]):
                 self._done.set_exception(error)
                 return
             if batch is not None:
-                self._hand_on(batch)
+                try:
+                    pending = self._take(batch)
+                except Exception as error:  # noqa: BLE001 - likewise
+                    self.error = error
+                    self._done.set_result(None)
+                    return
+                if pending is not None or self._source.ended:
+                    self._done.set_result(pending)
+                    return
             elif piece is None:
                 self._done.set_result(None)
+                return
             elif not piece:
                 return
-
-    def _hand_on(self, batch: B) -> None:
-        try:
-            pending = self._take(batch)
-        except Exception as error:  # noqa: BLE001 - likewise
-            self.error = error
-            self._done.set_result(None)
-            return
-        if pending is not None or self._source.ended:
-            self._done.set_result(pending)

@@ -246,8 +246,9 @@ class Reply:
         events = decoder.feed(piece)
         if not events:
             return None
-        if self._silence is not None:
-            self._silence.wait()
+        silence = self._silence
+        if silence is not None:
+            silence.waiting_since = silence.time()
         if decoder.plain:
             self._hear(events[0].data)
             return Batch(decoder.taken, events, plain=True)

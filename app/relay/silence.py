@@ -15,7 +15,9 @@ RESOLUTION_S: Final = 0.001
 class Silence:
     """Watches the task that made it; `stop` it when the watching is over."""
 
-    __slots__ = ("_broken", "_cancelling", "_handle", "_limit_s", "_loop", "_task", "waiting_since")
+    __slots__ = (
+        "_broken", "_cancelling", "_handle", "_limit_s", "_loop", "_task", "time", "waiting_since",
+    )  # fmt: skip
 
     def __init__(self, limit_s: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -23,8 +25,10 @@ class Silence:
         self._cancelling = self._task.cancelling() if self._task else 0
         self._limit_s = limit_s
         self._broken = False
+        self.time = self._loop.time
+        """The clock, for those to whom a call of `wait` is too dear."""
         self.waiting_since = 0.0
-        """The loop's time at which the present wait began; 0 while there is none."""
+        """Its time at which the present wait began; 0 while there is none."""
         self._handle = self._loop.call_later(limit_s, self._look)
 
     def wait(self) -> None:
