@@ -8,6 +8,7 @@ the arguments, where every process of the machine could read it.
 
 import asyncio
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,11 +20,14 @@ from app.accounts.enrolment import whose
 from app.domain.account import AccountId, Secret
 from app.domain.enrolment import StoredAccount, StoredKey
 from app.settings import Settings
+from app.store.occupancy import occupied
 from app.store.store import Store
 
 T = TypeVar("T")
 
 SECRET_BYTES_MAX = 1 << 20
+NOTICED_S = 0.5
+"""What a gateway needs to take a change over, once it has looked."""
 _ID_CHARS_MIN = 4
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")
@@ -62,6 +66,16 @@ def with_store(use: Callable[[Store, Settings], Awaitable[T]]) -> T:
             return await use(store, settings)
 
     return asyncio.run(opened())
+
+
+def wait_until_known() -> None:
+    """Return once gateways that run on this database have had time to hear of the last change.
+
+    They look every `reload_poll_s`; if none runs there is nothing to wait for.
+    """
+    settings = Settings.from_env()
+    if asyncio.run(occupied(settings)):
+        time.sleep(settings.limits.reload_poll_s + NOTICED_S)
 
 
 async def one_account(store: Store, name: str) -> StoredAccount:

@@ -6,7 +6,15 @@ from typing import Any
 import click
 from msgspec import UNSET, UnsetType, structs
 
-from app.cli.command import SecretText, answer, json_option, one_key, table, with_store
+from app.cli.command import (
+    SecretText,
+    answer,
+    json_option,
+    one_key,
+    table,
+    wait_until_known,
+    with_store,
+)
 from app.cli.options import given, if_given, key_options, name_if_given
 from app.clock import SystemClock
 from app.domain.account import Secret
@@ -45,7 +53,10 @@ def keys() -> None:
 def create(
     *, name: str, chosen: KeyChanges, days: int | None, key: Secret | None, as_json: bool
 ) -> None:
-    """Make a key; it is printed this once and never again."""
+    """Make a key; it is printed this once and never again.
+
+    A gateway that runs knows it when the command ends.
+    """
     now = SystemClock().now()
     if days is not None:
         if chosen.expires_at is not UNSET:
@@ -59,6 +70,7 @@ def create(
     made = with_store(use)
     value = _said(made.caller) | {"key": made.key.reveal()}
     answer(value, as_json=as_json, lines=[made.key.reveal()])
+    wait_until_known()
 
 
 @keys.command(name="set")

@@ -1,8 +1,13 @@
 """Tests of app.cli.keys."""
 
+import asyncio
 import re
+import time
 
 import pytest
+
+from app.settings import Settings
+from app.store.store import Store
 
 
 def test_a_key_is_printed_once(run, answer) -> None:
@@ -13,6 +18,22 @@ def test_a_key_is_printed_once(run, answer) -> None:
     assert f"...{key[-4:]}" in listed
     assert key not in listed
     assert answer("keys", "list")[0]["tail"] == key[-4:]
+
+
+def test_a_running_gateway_knows_a_new_key_when_the_command_ends(run, env, monkeypatch) -> None:
+    """Whoever uses it in the next line of a script is let in; without a gateway nobody waits."""
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    run("keys", "create", "--name", "before")
+    assert waits == []
+
+    async def beside_a_gateway() -> None:
+        async with Store.open(Settings.from_env(env)) as store:
+            await store.revision()
+            await asyncio.to_thread(run, "keys", "create", "--name", "beside")
+
+    asyncio.run(beside_a_gateway())
+    assert waits == [pytest.approx(1.5)]
 
 
 def test_a_key_of_ones_own_comes_from_stdin(run, answer) -> None:
