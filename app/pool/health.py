@@ -160,9 +160,11 @@ def expired(state: AccountState, reason: str, *, dead: bool) -> None:
 def reset(state: AccountState) -> None:
     """Forget every rest, as an operator may order; the account starts slowly all the same.
 
+    A ban that only this process knows of is lifted; one that the store holds is lifted there.
     The quota windows stay: what is heard of them next may pause the account again.
     """
-    if state.health in (Health.COOLING, Health.PROBING):
+    banned_here = state.health is Health.BANNED and state.account.credential.refused is None
+    if state.health in (Health.COOLING, Health.PROBING) or banned_here:
         state.health = Health.READY
         state.reason = ""
         concurrency.restarted(state)

@@ -486,14 +486,23 @@ def test_a_credential_can_be_declared_useless(status, dead):
 
 @pytest.mark.parametrize("status", Health)
 def test_an_operator_can_end_every_rest(status):
-    """But no refusal of the credential; who comes back starts slowly."""
+    """And a ban that only this process knows of; who comes back starts slowly."""
     rests = {"strikes": 4, "breaks": 2, "paused_until": REST, "model_ready_at": {"m": 9_000.0}}
     known = state(status, REST, **rests)
     health.reset(known)
     plain = state(status)
-    if status in (Health.COOLING, Health.PROBING):
+    if status in (Health.COOLING, Health.PROBING, Health.BANNED):
         plain = replace(plain, health=Health.READY, reason="", window=1.0, threshold=4.0)
     assert known == plain
+
+
+def test_a_ban_that_the_store_holds_is_not_lifted_here():
+    """It would come back at the next look at the store."""
+    known = state(Health.BANNED)
+    credential = replace(known.account.credential, refused="token_revoked")
+    known.account = replace(known.account, credential=credential)
+    health.reset(known)
+    assert (known.health, known.reason) == (Health.BANNED, "why")
 
 
 def test_a_model_rests_alone():
