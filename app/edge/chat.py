@@ -88,6 +88,8 @@ class ChatLane:
 
     def feed(self, batch: Batch) -> bytes:
         """Return the chunks that the events give rise to."""
+        if batch.text:
+            return self._stream.more_text(batch.text)
         events = batch.events
         if len(events) == 1:
             return self._stream.feed(events[0].data)

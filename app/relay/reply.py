@@ -48,6 +48,9 @@ class Batch(Struct, frozen=True, gc=False):
     events: list[SseEvent]
     plain: bool = False
     """Each event is content, as nearly all are: nothing in it means anything to the gateway."""
+    text: bytes = b""
+    """If it is one event that goes on with the text of the event before: its words, a JSON string.
+    Known only of upstreams whose replies are retold."""
 
 
 Take = Callable[[Batch], Awaitable[None] | None]
@@ -249,9 +252,10 @@ class Reply:
         silence = self._silence
         if silence is not None:
             silence.waiting_since = silence.time()
-        if decoder.plain:
+        text = decoder.text
+        if text:
             self._hear(events[0].data)
-            return Batch(decoder.taken, events, plain=True)
+            return Batch(decoder.taken, events, plain=True, text=text)
         return self._notice(decoder.taken, events)[0]
 
     def _hear(self, data: bytes) -> None:

@@ -26,8 +26,8 @@ class MessageDecoder:
 
     __slots__ = ("_event_bytes_max", "_framed", "taken")
 
-    plain = False
-    """What its events are is not known in here."""
+    text = b""
+    """What its events say is not known in here."""
 
     def __init__(self, *, event_bytes_max: int, framed: bool) -> None:
         """Without `framed` an event's `raw` is the message itself."""

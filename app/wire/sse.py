@@ -39,8 +39,8 @@ class SseDecoder:
 
     __slots__ = ("_event_bytes_max", "_held", "_scanned", "_started", "taken")
 
-    plain = False
-    """What its events are is not known in here."""
+    text = b""
+    """What its events say is not known in here."""
 
     def __init__(self, *, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
         self._event_bytes_max = event_bytes_max

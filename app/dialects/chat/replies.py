@@ -80,6 +80,10 @@ class ChatStream:
             chunks.append(self._last_chunk())
         return b"".join(chunks)
 
+    def more_text(self, text: bytes) -> bytes:
+        """Return the chunk that goes on with the text of the event before; `text` is its delta."""
+        return b"".join((self._text_head, text, self._text_tail))
+
     def finish(self) -> bytes:
         """Return what is owed once the upstream's stream is over, however it ended.
 

@@ -17,15 +17,15 @@ _DATA_AT: Final = len(b"event: \ndata: ") + len(_NAME)
 class RetoldDecoder:
     """Incremental decoder of one stream."""
 
-    __slots__ = ("_retold", "_sse", "plain", "taken")
+    __slots__ = ("_retold", "_sse", "taken", "text")
 
     def __init__(self, retold: Retold, *, event_bytes_max: int) -> None:
         self._retold = retold
         self._sse = SseDecoder(event_bytes_max=event_bytes_max)
         self.taken = b""
         """The bytes of the events that the last `feed` returned."""
-        self.plain = False
-        """They are one piece of text and nothing else, so nobody needs to look what they are."""
+        self.text = b""
+        """If they are one more piece of the text that is open: that piece, a JSON string."""
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """Return the events that `chunk` gives rise to.
@@ -35,11 +35,11 @@ class RetoldDecoder:
         """
         events = self._sse.feed(chunk)
         if len(events) == 1:
-            raw = self._retold.more_text(events[0].data)
-            if raw:
-                self.taken, self.plain = raw, True
+            raw, text = self._retold.more_text(events[0].data)
+            if text:
+                self.taken, self.text = raw, text
                 return [SseEvent(_NAME, raw[_DATA_AT:-2], raw)]
-        self.plain = False
+        self.text = b""
         self.taken = raw = b"".join([self._retold.feed(event.data) for event in events])
         return SseDecoder().feed(raw)
 

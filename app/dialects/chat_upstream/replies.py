@@ -38,6 +38,7 @@ END: Final = b"[END]"
 """Not the upstream's word but its reader's: the body has come to its proper end."""
 
 _CUT: Final = {"length": b"max_output_tokens", "content_filter": b"content_filter"}
+_NO_MORE: Final = (b"", b"")
 _NULL: Final = Raw(b"null")
 _ERROR: Final = Raw(b'"error"')
 _RESPONSE: Final = (
@@ -106,16 +107,16 @@ class Retold:
             self._pieces.learn(data, chunk)
         return begun + said if begun else said
 
-    def more_text(self, data: bytes) -> bytes:
-        """Return the event of one more piece of the text that is open; nothing if it is not that.
+    def more_text(self, data: bytes) -> tuple[bytes, bytes]:
+        """Return the event of one more piece of the text that is open, and the piece; or nothing.
 
         What is no such piece, or is one that needs a second look, is for `feed`.
         """
         message = self._open
         if self._ended or type(message) is not Message or not message.saying(TEXT):
-            return b""
+            return _NO_MORE
         piece = self._pieces.find(data)
-        return message.say(TEXT, piece) if piece else b""
+        return (message.say(TEXT, piece), piece) if piece else _NO_MORE
 
     def finish(self) -> bytes:
         """Return what is owed at the end of the body: the end, if the upstream had come to it."""

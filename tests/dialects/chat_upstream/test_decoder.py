@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from app.dialects.chat_upstream.decoder import RetoldDecoder
 from app.dialects.chat_upstream.replies import DONE, END, Retold, Teller
 from app.wire.sse import SseDecoder, encode
+from tests.dialects.chat.test_replies import stream
 from tests.dialects.chat_upstream.test_replies import ODD, TEXTS
 
 TELLER = Teller("x", 1, "m")
@@ -59,3 +60,17 @@ def test_a_cut_changes_nothing(datas, size):
     stream = b"".join(encode("", data) for data in datas)
     pieces = [stream[start : start + size] for start in range(0, len(stream), size)]
     assert quick(pieces) == plain(datas)
+
+
+@given(CHUNKS)
+def test_the_words_alone_make_the_chunk_that_the_event_makes(datas):
+    """A chat caller of a chat upstream gets the same, and no event is looked into for it."""
+    quickly, plainly = (stream() for _ in range(2))
+    decoder = RetoldDecoder(Retold(TELLER), event_bytes_max=1 << 20)
+    for data in datas:
+        events = decoder.feed(encode("", data))
+        said = b"".join(plainly.feed(event.data) for event in events)
+        if decoder.text:
+            assert quickly.more_text(decoder.text) == said
+        else:
+            assert b"".join(quickly.feed(event.data) for event in events) == said
