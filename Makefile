@@ -14,6 +14,7 @@ STAMP  := $(VENV)/.installed
 DEPLOY := build/deploy-venv
 DOCS   := build/docs-venv
 FUZZ   := build/fuzz-packages
+IMAGE  := build/image-venv
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV     := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --quiet --custom-compile-command "make lock"
@@ -106,8 +107,14 @@ golden: $(STAMP)  ## rewrite the golden files; the diff is the review
 	@GOLDEN_UPDATE=1 $(BIN)/pytest -q -p no:randomly tests/dialects -k golden
 	@git --no-pager diff --stat -- tests/golden
 
-bench: $(STAMP)  ## CPU, delay and memory beside nginx, a quarter of an hour; ARGS="events --tls"
-	@$(BIN)/python -m loadtests.bench --json build/bench.json $(ARGS)
+$(IMAGE)/.installed: requirements.lock | $(VENV)/bin/python
+	@$(PYTHON) -m venv $(IMAGE)
+	@$(IMAGE)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes \
+		-r requirements.lock
+	@touch $@
+
+bench: $(STAMP) $(IMAGE)/.installed  ## CPU, delay and memory beside nginx, a quarter of an hour; ARGS="events --tls"
+	@BENCH_PYTHON=$(IMAGE)/bin/python $(BIN)/python -m loadtests.bench --json build/bench.json $(ARGS)
 
 bench-report: $(STAMP)  ## write the tables of the last `make bench` into bench.md
 	@$(BIN)/python -m loadtests.bench.report build/bench.json bench.md

@@ -17,6 +17,8 @@ from app.usage.pairing import Pairing, Row
 from app.usage.segments import Folder
 
 RECORDS_MAX: Final = 500
+WINDOW_BYTES: Final = 262_144
+"""Read at a time: more than so many records take. What follows in a segment are mostly zeros."""
 _END: Final = 0
 """The number under which the rows of unanswered calls are taken; segments begin at 1."""
 
@@ -55,7 +57,8 @@ class Reading:
         """Read again what another process had moved, for the calls that were under way then."""
         for number in self.folder.numbers():
             until = positions.get(self.name(number), len(HEAD))
-            data = self.folder.segment(number).read_bytes()[:until]
+            with self.folder.segment(number).open("rb") as file:
+                data = file.read(until)
             for record in decode(data, offset=len(HEAD), records_max=until).records:
                 self._pairing.feed(record, segment=number)
             self._offsets[number] = until
@@ -129,10 +132,16 @@ class Reading:
             if wrong == "empty":
                 return None
             file.seek(offset)
-            data = file.read() if until is None else file.read(max(0, until - offset))
-        chunk = Chunk([], [], 0, wrong)
-        if not wrong:
-            chunk = decode(data, offset=0, records_max=RECORDS_MAX)
+            left = -1 if until is None else max(0, until - offset)
+            data = file.read(WINDOW_BYTES if left < 0 else min(WINDOW_BYTES, left))
+            chunk = Chunk([], [], 0, wrong)
+            if not wrong:
+                chunk = decode(data, offset=0, records_max=RECORDS_MAX)
+            if chunk.torn:
+                # Perhaps only by the window's end.
+                data += file.read(left - len(data) if left >= 0 else -1)
+                if not wrong:
+                    chunk = decode(data, offset=0, records_max=RECORDS_MAX)
         for poison in chunk.poison:
             self.flaws += 1
             set_aside(self.folder.aside(number), poison.raw, poison.reason)

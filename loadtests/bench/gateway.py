@@ -25,7 +25,8 @@ KEY: Final = "sk-bench-0123456789abcdef"
 CHAT_MODEL: Final = "qwen3"
 """A model that only the chat-only server has."""
 SERVERS_MAX: Final = 100
-COMMAND: Final = [sys.executable, "-m", "app"]
+COMMAND: Final = [os.environ.get("BENCH_PYTHON") or sys.executable, "-m", "app"]
+"""`BENCH_PYTHON` is an interpreter that has the image's packages and no others."""
 
 
 class Gateway(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.domain.ledger import AttemptRow
 from app.usage.framing import HEAD, encode
 from app.usage.journal import Journal, JournalLimits
 from app.usage.reading import RECORDS_MAX, Reading
@@ -54,6 +55,20 @@ def test_a_batch_is_bounded(folder):
     assert len(reading.batch().rows) == RECORDS_MAX
     reading.done()
     assert len(reading.batch().rows) == 1
+
+
+@pytest.mark.parametrize("window", [8, 100, 700])
+def test_a_record_across_the_end_of_a_window_is_whole(folder, monkeypatch, window):
+    """A window is larger than any record; here it may be smaller."""
+    monkeypatch.setattr("app.usage.reading.WINDOW_BYTES", window)
+    uids = [f"u{n}" for n in range(9)]
+    segment(folder, 1, *map(attempted, uids))
+    reading = Reading(folder, journal=None)
+    found = []
+    while (batch := reading.batch()) is not None:
+        found += [row.uid for row in batch.rows if isinstance(row, AttemptRow)]
+        reading.done()
+    assert (found, reading.flaws) == (uids, 0)
 
 
 def test_what_another_process_had_moved_is_recalled_but_not_offered(folder):
