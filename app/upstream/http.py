@@ -93,6 +93,8 @@ class HttpClient:
         self._tls = trust_store(str(ca_file) if ca_file else None)
         self._idle: dict[Place, dict[Connection, float]] = {}
         self._sweeping: asyncio.TimerHandle | None = None
+        if proxy_url is not None:
+            self._by_proxy()  # now, and not while a call waits
 
     async def __aenter__(self) -> Self:
         return self
