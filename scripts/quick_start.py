@@ -147,9 +147,10 @@ class Terminal:
 
     def interrupt(self) -> None:
         """Press Ctrl-C, and wait until the shell is back."""
-        os.write(self._main, b"\x03")
         deadline = time.monotonic() + BLOCK_S
         while time.monotonic() < deadline:
+            # Again each time: a key that comes before the program does reaches nobody.
+            os.write(self._main, b"\x03")
             # An interrupted list of commands tells of no end, and what is typed too early is lost.
             mark = f"<<over {self.start(':')}>>"
             until = time.monotonic() + BACK_S

@@ -56,10 +56,13 @@ def _not_ready(gateway: Gateway) -> httpx.Response | None:
 
 
 def _unready(gateway: Gateway) -> bool:
-    """Tell whether it takes nothing new; after SIGINT it may not even listen any more."""
+    """Tell whether it takes nothing new.
+
+    After SIGINT it may not even listen any more, or have just closed what the kernel had taken in.
+    """
     try:
         return _not_ready(gateway) is not None
-    except httpx.ConnectError:
+    except (httpx.ConnectError, httpx.RemoteProtocolError):
         return True
 
 

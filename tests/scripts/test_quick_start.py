@@ -70,8 +70,8 @@ def test_a_command_that_fails_is_told(terminal) -> None:
 
 def test_ctrl_c_ends_what_stays(terminal) -> None:
     """And the shell goes on."""
-    # One program says it and stays: a key that is pressed between two of them may reach neither.
-    terminal.start("sh -c 'echo begun; exec sleep 600'")
+    # One program says it and stays; the typed line, which the terminal repeats, does not say it.
+    terminal.start("sh -c 'echo be\"\"gun; exec sleep 600'")
     terminal.wait_for("begun")
     terminal.interrupt()
     assert "alive" in terminal.run("echo alive")
