@@ -15,12 +15,10 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import (
     Table,
-    column,
     delete,
     func,
     inspect,
     select,
-    table,
     text,
     tuple_,
     update,
@@ -30,13 +28,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import StateError
 from app.store.engine import Database
-from app.store.schema import UNFINISHED_COPY, current, upgrade
+from app.store.schema import STEP, UNFINISHED_COPY, current, steps, upgrade
 from app.store.tables import metadata, revision
 
 BATCH_ROWS: Final = 2_000
 
 _COPIED: Final[Sequence[Table]] = [each for each in metadata.sorted_tables if each is not revision]
-_STEP: Final = table("alembic_version", column("version_num"))
 _OURS: Final = frozenset({"revision", "sealed", "alembic_version"})
 _DIGEST_BITS: Final = 256
 
@@ -141,7 +138,7 @@ async def _prepare_target(target: Database, *, force: bool, timeout_s: float) ->
             await _check_empty(connection, target.name)
         await _empty(connection)
         step = await _step(connection)
-        await connection.execute(update(_STEP).values(version_num=f"{UNFINISHED_COPY}{step}"))
+        await connection.execute(update(STEP).values(version_num=f"{UNFINISHED_COPY}{step}"))
         return int((await connection.execute(select(revision.c.value))).scalar_one()), restarted
 
 
@@ -151,14 +148,12 @@ async def _unmark(connection: AsyncConnection) -> bool:
     if not step.startswith(UNFINISHED_COPY):
         return False
     known = step.removeprefix(UNFINISHED_COPY)
-    await connection.execute(update(_STEP).values(version_num=known))
+    await connection.execute(update(STEP).values(version_num=known))
     return True
 
 
 async def _step(connection: AsyncConnection) -> str:
-    if "alembic_version" not in await connection.run_sync(_table_names):
-        return ""
-    return (await connection.execute(select(_STEP.c.version_num))).scalar() or ""
+    return next(iter(await connection.run_sync(steps)), "")
 
 
 def _table_names(connection: Connection) -> frozenset[str]:

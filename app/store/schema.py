@@ -7,7 +7,7 @@ go forward. A database that a newer version has written is refused, not guessed 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import inspect, text
+from sqlalchemy import column, inspect, select, table
 from sqlalchemy.engine import Connection
 
 from app.errors import StateError
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 HEAD: Final = "0006"
 """The latest step, so that a start with nothing to do needs no Alembic, which is five megabytes."""
+STEP: Final = table("alembic_version", column("version_num"))
+"""Where Alembic notes which steps a database has."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 UNFINISHED_COPY = "unfinished-copy-"
 """What the schema step of a half-filled copy begins with; its own step follows."""
@@ -48,14 +50,12 @@ def current(connection: Connection) -> bool:
     Raises:
         NewerSchema: The database has a step that this version does not know.
     """
-    if _applied(connection) == [HEAD]:
+    applied = steps(connection)
+    if applied == [HEAD]:
         return True
-    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 - see `HEAD`
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - see `HEAD`
 
-    script = ScriptDirectory.from_config(_config())
-    known = {step.revision for step in script.walk_revisions()}
-    applied = MigrationContext.configure(connection).get_current_heads()
+    known = {step.revision for step in ScriptDirectory.from_config(_config()).walk_revisions()}
     unknown = [step for step in applied if step not in known]
     if unknown and unknown[0].startswith(UNFINISHED_COPY):
         raise NewerSchema(
@@ -66,14 +66,14 @@ def current(connection: Connection) -> bool:
             f"The database was written by a newer codex2api (schema step {unknown[0]}, which this "
             "version does not know). Start that version, or restore the backup made before it."
         )
-    return tuple(applied) == tuple(script.get_heads())
+    return False
 
 
-def _applied(connection: Connection) -> list[str]:
-    """Return the steps that the database has, as Alembic notes them."""
-    if not inspect(connection).has_table("alembic_version"):
+def steps(connection: Connection) -> list[str]:
+    """Return what is noted of the steps that the database has; nothing if it has no tables."""
+    if not inspect(connection).has_table(STEP.name):
         return []
-    return list(connection.execute(text("SELECT version_num FROM alembic_version")).scalars())
+    return list(connection.execute(select(STEP.c.version_num)).scalars())
 
 
 def _config() -> "Config":

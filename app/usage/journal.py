@@ -98,8 +98,14 @@ class Journal:
             self._keep(data)
 
     def append_late(self, record: Record) -> None:
-        """Write a record down in a little while, or at the end; returns at once, never raises."""
-        self._late[-1].append(record)
+        """Write a record down in a little while, or at the end; returns at once, never raises.
+
+        Where rounds take too long, as the disk does, there is a bound to what waits for them.
+        """
+        if len(self._late[-1]) < self._limits.backlog_max:
+            self._late[-1].append(record)
+        else:
+            self.append(record)
 
     def append_awaited(self) -> None:
         """Write down now what was to be written late; for an end that is an orderly one."""

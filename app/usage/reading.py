@@ -5,6 +5,7 @@ Reading runs ahead of the database by one batch at most: what was read stays `pe
 """
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -131,17 +132,18 @@ class Reading:
             wrong = flaw(file.read(len(HEAD)))
             if wrong == "empty":
                 return None
+            end = file.seek(0, os.SEEK_END) if until is None else until
+            left = max(0, end - offset)
             file.seek(offset)
-            left = -1 if until is None else max(0, until - offset)
-            data = file.read(WINDOW_BYTES if left < 0 else min(WINDOW_BYTES, left))
-            chunk = Chunk([], [], 0, wrong)
-            if not wrong:
+            if wrong:
+                data, chunk = file.read(left), Chunk([], [], 0, wrong)
+            else:
+                data = file.read(min(WINDOW_BYTES, left))
                 chunk = decode(data, offset=0, records_max=RECORDS_MAX)
-            if chunk.torn:
+            if chunk.torn and len(data) < left:
                 # Perhaps only by the window's end.
-                data += file.read(left - len(data) if left >= 0 else -1)
-                if not wrong:
-                    chunk = decode(data, offset=0, records_max=RECORDS_MAX)
+                data += file.read(left - len(data))
+                chunk = decode(data, offset=0, records_max=RECORDS_MAX)
         for poison in chunk.poison:
             self.flaws += 1
             set_aside(self.folder.aside(number), poison.raw, poison.reason)

@@ -211,6 +211,13 @@ def test_late_records_keep_their_order_at_the_end(tmp_path):
     folder.release()
 
 
+def test_few_records_wait_to_be_late(journal):
+    """Rounds stand still while the disk does; here four may wait."""
+    for uid in uids(0, 6):
+        journal.append_late(began(uid))
+    assert (written(journal.folder), journal.late) == (uids(4, 6), 4)
+
+
 async def test_a_sync_that_fails_is_said_and_tried_again(journal, monkeypatch, caplog):
     """The data is in the kernel's hands all the same."""
 
