@@ -91,6 +91,7 @@ async def test_a_key_that_gets_a_budget_later_knows_what_it_has_spent(settings):
     async with gateway(settings) as opened:
         store, books = opened.store, opened.books
         made = await store.keys.create(name="k", at=1.0)
+        await opened.reload()  # now, and not by itself in the middle of what follows
         spent(opened, made.caller.id, cost_nusd=300)
         await books.mover.flush()
         limited = structs.replace(made.caller, allowance=BUDGET)
