@@ -75,6 +75,15 @@ def blocks(page: str) -> list[Block]:
     ]
 
 
+def _as_a_terminal_does() -> None:
+    """Make standard input the new session's terminal, at which Ctrl-C is heard.
+
+    Whoever was started in the background ignores it, and so would all that it starts.
+    """
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A shell behind a pseudo-terminal. Close it."""
 
@@ -92,7 +101,7 @@ class Terminal:
             stdout=other,
             stderr=other,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - one thread
+            preexec_fn=_as_a_terminal_does,  # noqa: PLW1509 - one thread
         )
         os.close(other)
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -147,10 +156,9 @@ class Terminal:
 
     def interrupt(self) -> None:
         """Press Ctrl-C, and wait until the shell is back."""
+        os.write(self._main, b"\x03")
         deadline = time.monotonic() + BLOCK_S
         while time.monotonic() < deadline:
-            # Again each time: a key that comes before the program does reaches nobody.
-            os.write(self._main, b"\x03")
             # An interrupted list of commands tells of no end, and what is typed too early is lost.
             mark = f"<<over {self.start(':')}>>"
             until = time.monotonic() + BACK_S

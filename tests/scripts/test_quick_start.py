@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 
 import pytest
 
@@ -70,11 +71,22 @@ def test_a_command_that_fails_is_told(terminal) -> None:
 
 def test_ctrl_c_ends_what_stays(terminal) -> None:
     """And the shell goes on."""
-    # One program says it and stays; the typed line, which the terminal repeats, does not say it.
-    terminal.start("sh -c 'echo be\"\"gun; exec sleep 600'")
+    # One program says it and stays: a key that is pressed between two of them may reach neither.
+    terminal.start("sh -c 'echo begun; exec sleep 600'")
     terminal.wait_for("begun")
     terminal.interrupt()
     assert "alive" in terminal.run("echo alive")
+
+
+def test_ctrl_c_is_heard_whoever_opened_the_terminal(tmp_path) -> None:
+    """Who was started in the background ignores it himself."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        opened = Terminal("Terminal 1", tmp_path, {"PATH": os.environ["PATH"]})
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with opened:
+        test_ctrl_c_ends_what_stays(opened)
 
 
 def test_the_page_begins_without_an_account_and_ends_with_the_codex_cli() -> None:
