@@ -69,13 +69,13 @@ class Feed(Protocol):
 class UpstreamReply(Protocol):
     """A reply whose head has arrived. Call `finish` or `abort` exactly once, whatever happens."""
 
+    headers: Sequence[tuple[str, str]]
+    """Names in lower case, in the order in which they came. Who needs them no more may empty them:
+    they are kilobytes, and a stream lasts for minutes."""
+
     @property
     def status(self) -> int:
         """The HTTP status."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, str]]:
-        """The headers, names in lower case, in the order in which they came."""
 
     @property
     def messages(self) -> bool:

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from app.wire.image_size import Size, image_size
+from app.wire.violations import decoded
 
 REPLY_TOKENS: Final = 3
 MESSAGE_TOKENS: Final = 4
@@ -43,6 +44,7 @@ _SEAL_BYTES: Final = 650
 _TEXT_FIELDS: Final = ("name", "arguments", "input", "output", "query")
 
 Json = dict[str, object]
+_TOP: Final = msgspec.json.Decoder(Json)
 
 
 class Measured(Struct, frozen=True):
@@ -54,8 +56,12 @@ class Measured(Struct, frozen=True):
 
 
 def measured(body: bytes) -> Measured:
-    """Return what has to be counted of a request as it goes upstream."""
-    request = msgspec.json.decode(body, type=dict[str, object])
+    """Return what has to be counted of a request as it goes upstream.
+
+    Raises:
+        InvalidRequest: It has a number that nothing can hold.
+    """
+    request = decoded(body, _TOP)
     scale = _Scale()
     if isinstance(told := request.get("instructions"), str) and told:
         scale.message([told])

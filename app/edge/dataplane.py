@@ -20,7 +20,8 @@ from app.edge.guards import Guard
 from app.edge.headers import JSON
 from app.edge.inflight import InFlight, Place
 from app.edge.manners import manners_of
-from app.edge.plans import Asked, DocumentForm, LaneOf, P, PlanOf, Speaker, SpeakerOf, Told
+from app.edge.passing import Passing
+from app.edge.plans import Asked, DocumentForm, P, PlanOf, Speaker, SpeakerOf, Told
 from app.edge.request import Head, Upload, read_head
 from app.edge.run import Run, WayOf
 from app.edge.streaming import Downstream
@@ -35,7 +36,7 @@ from app.errors import (
 )
 from app.ports import CallObserver, Clock
 from app.relay.relay import Relay
-from app.relay.reply import Batch, Reply, Take
+from app.relay.reply import Reply
 from app.usage.accountant import Ended
 from app.wire.headers import response_headers
 
@@ -297,39 +298,16 @@ class DataPlane:
         """Say the reply as it comes, to its end."""
         downstream = run.downstream
         lane = run.lane = plan.lane()
-        headers = response_headers(reply.headers, codex_route=plan.call.codex_route)
-        await downstream.start(headers)
-        await reply.flow(self._passing(lane, downstream))
+        # No name for any of it: it would be held for as long as the stream lasts.
+        await downstream.start(
+            response_headers(reply.take_headers(), codex_route=plan.call.codex_route)
+        )
+        passing = Passing(lane, downstream, clock=self.clock, observer=self._observer)
+        await reply.flow(passing.take)
         if reply.failed is not None:
             run.code = reply.failed.code or UpstreamError.code
         if not downstream.gone:
             await downstream.end(lane.finish())
-
-    def _passing(self, lane: LaneOf[P], downstream: WayOf[P]) -> Take:
-        """Return what says events to the caller, and counts how long that took."""
-        monotonic, passed = self.clock.monotonic, self._observer.passed
-        feed, push = lane.feed, downstream.push
-        asked = monotonic()
-
-        def take(batch: Batch) -> Awaitable[None] | None:
-            nonlocal asked
-            came = monotonic()
-            if downstream.gone:
-                return None
-            data = feed(batch)
-            made = monotonic()
-            pending = push(data) if data else None
-            if pending is not None:
-                return taken(pending, came, made)
-            asked = passed(asked, came, made)
-            return None
-
-        async def taken(pending: Awaitable[None], came: float, made: float) -> None:
-            nonlocal asked
-            await pending
-            asked = passed(asked, came, made)
-
-        return take
 
     def _patience_s(self) -> float:
         """Return how long a stream may go on whose caller is just leaving."""

@@ -7,7 +7,7 @@ Rule 4: a stream that ends without its terminal event is broken, whatever its tr
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 from msgspec import DecodeError, Struct, json
@@ -113,10 +113,10 @@ class Reply:
         """How long the first content took; 0 if there was none."""
         return self._attempt.begun_after_s or 0.0
 
-    @property
-    def headers(self) -> list[tuple[str, str]]:
-        """The upstream's response headers."""
-        return list(self._upstream.headers)
+    def take_headers(self) -> Sequence[tuple[str, str]]:
+        """Return the upstream's response headers; they are let go of, so a second time is empty."""
+        headers, self._upstream.headers = self._upstream.headers, ()
+        return headers
 
     async def begin(self, deadline: Deadline) -> Outcome | None:
         """Hold the prelude back until there is content: None, or what went wrong before it.
@@ -168,6 +168,8 @@ class Reply:
         """
         while (batch := await self.read()) is not None:
             pending = take(batch)
+            # Or this frame would hold the prelude, kilobytes of it, while the stream lasts.
+            del batch
             if pending is not None:
                 await pending
             feed = self._upstream.feed

@@ -8,11 +8,14 @@ here.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningInsert
 
 from app.domain.ledger import AttemptRow, RequestRow
 from app.ports import Clock, RowRefused
@@ -85,15 +88,8 @@ class StoredLedger:
 
     async def _advance(self, connection: AsyncConnection, segment: str, offset: int) -> bool:
         """Note the new place; False if it had been reached before. Whoever is second waits."""
-        table = journal_positions
         values = {"segment": segment, "offset": offset, "done_at": self._clock.now()}
-        insert = _INSERTS[connection.dialect.name](table).values(values)
-        moved = insert.on_conflict_do_update(
-            index_elements=[table.c.segment],
-            set_={"offset": insert.excluded.offset, "done_at": insert.excluded.done_at},
-            where=table.c.offset < insert.excluded.offset,
-        )
-        found = await connection.execute(moved.returning(table.c.segment))
+        found = await connection.execute(_advancing(connection.dialect.name), values)
         return found.first() is not None
 
     async def _insert(self, connection: AsyncConnection, rows: "_Rows") -> None:
@@ -125,6 +121,19 @@ _INSERTS: dict[str, Callable[..., postgresql.Insert | sqlite.Insert]] = {
     "postgresql": postgresql.insert,
     "sqlite": sqlite.insert,
 }
+
+
+@cache
+def _advancing(dialect: str) -> ReturningInsert[Any]:
+    """Return the statement that notes a place beyond the known one; putting it together is slow."""
+    table = journal_positions
+    insert = _INSERTS[dialect](table)
+    moved = insert.on_conflict_do_update(
+        index_elements=[table.c.segment],
+        set_={"offset": insert.excluded.offset, "done_at": insert.excluded.done_at},
+        where=table.c.offset < insert.excluded.offset,
+    )
+    return moved.returning(table.c.segment)
 
 
 class _Rows:

@@ -64,7 +64,7 @@ class HttpReply:
         self.feed = connection
         self.read = connection.read
         self.status = connection.status
-        self.headers = headers
+        self.headers: Headers = headers
 
     async def finish(self) -> None:
         """Let go; a body that ends at once leaves its connection to the next request."""

@@ -37,6 +37,10 @@ class RetoldReply:
         """The headers."""
         return self._reply.headers
 
+    @headers.setter
+    def headers(self, headers: Sequence[tuple[str, str]]) -> None:
+        self._reply.headers = headers
+
     async def read(self) -> bytes | None:
         """Return the next piece of the body, or None at its end."""
         piece = await self._reply.read()

@@ -22,6 +22,9 @@ from app.usage.segments import orphans
 from app.usage.threads import in_thread
 
 MOVE_S: Final = 0.2
+"""Until the next look, while calls are rare."""
+BUSY_S: Final = 1.0
+"""And where there were rows: a transaction costs as much as forty of them, so many share one."""
 ADOPT_S: Final = 30.0
 RETRY_MAX_S: Final = 5.0
 
@@ -68,12 +71,14 @@ class Mover:
                 if adopt_in_s <= 0:
                     await self.adopt()
                     adopt_in_s = ADOPT_S
+                before = self.moved
                 await self.flush()
-                wait_s, self.up = MOVE_S, True
+                wait_s, self.up = MOVE_S if self.moved == before else BUSY_S, True
             except StateError as error:
                 if self.up:
                     _log.warning("usage_not_moved reason=%s", error.message)
-                wait_s, self.up = min(RETRY_MAX_S, wait_s * 2), False
+                wait_s = min(RETRY_MAX_S, 2 * (MOVE_S if self.up else wait_s))
+                self.up = False
             await self._sleep(wait_s)
             adopt_in_s -= wait_s
 

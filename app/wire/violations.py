@@ -53,7 +53,11 @@ def violation(error: msgspec.ValidationError, *, at: str = "") -> InvalidRequest
     report = str(error)
     found = _AT.search(report)
     sentence = report[: found.start()] if found else report
-    path = (at + (found[1] if found else "")).removesuffix("[...]").removeprefix(".")
+    path = at + (found[1] if found else "")
+    if path.startswith("[...]"):
+        # Read without a form, so msgspec knows no names to tell.
+        return InvalidRequest(f"Invalid value in the request body: {_said(sentence)}.")
+    path = path.removesuffix("[...]").removeprefix(".")
     if missing := _MISSING.match(sentence):
         return missing_field(f"{path}.{missing[1]}" if path else missing[1])
     if not path:
@@ -63,9 +67,11 @@ def violation(error: msgspec.ValidationError, *, at: str = "") -> InvalidRequest
         return wrong_type(path, expected, _WORDS.get(types[2], types[2]))
     if enum := _ENUM.match(sentence):
         return unsupported_value(path, enum[1])
-    return InvalidRequest(
-        f"Invalid value for '{path}': {sentence[0].lower()}{sentence[1:]}.", param=path
-    )
+    return InvalidRequest(f"Invalid value for '{path}': {_said(sentence)}.", param=path)
+
+
+def _said(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
 
 
 def decoded(

@@ -10,6 +10,8 @@ from typing import Final
 
 from app.accounts.importing import parse
 from app.dialects.chat import requests as chat
+from app.dialects.chat_upstream.requests import to_chat
+from app.dialects.counting import measured
 from app.dialects.messages import requests as messages
 from app.dialects.responses import requests as responses
 from app.domain.account import Secret
@@ -102,15 +104,17 @@ def imports(data: bytes) -> None:
 
 
 def bodies(data: bytes) -> None:
-    """A request is refused with a reason, or becomes one that is JSON."""
+    """A request is refused with a reason, or becomes one that is JSON, for either upstream."""
     for make in (_responses, _chat, _messages):
         try:
             made = make(data)
+            measured(made)
+            asked = to_chat(made, b"", model=MODEL, platform=False).body
         except GatewayError as error:
             if not str(error):
                 raise Wrong("refused without a reason") from error
             continue
-        if not isinstance(json.loads(made), dict):
+        if not isinstance(json.loads(made), dict) or not isinstance(json.loads(asked), dict):
             raise Wrong("what goes upstream is no object")
 
 

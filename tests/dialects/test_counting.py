@@ -8,6 +8,7 @@ import pytest
 
 from app.dialects import counting
 from app.dialects.counting import image_tokens, measured
+from app.errors import InvalidRequest
 
 
 def found(**fields):
@@ -141,3 +142,9 @@ def test_sealed_items_and_the_wanted_form():
     )
     assert texts == ['{"type":"object"}']
     assert fixed == counting.MESSAGE_TOKENS + (3_000 - 650) // 4
+
+
+def test_a_number_that_nothing_can_hold_is_refused():
+    """Wherever it stands."""
+    with pytest.raises(InvalidRequest, match="request body: number out of range"):
+        measured(b'{"input":[],"metadata":{"a":7e777}}')

@@ -44,7 +44,10 @@ BODY_BYTES_MAX = 100_000
 class Reply:
     """What the relay opens: batches, or what to raise in their place."""
 
-    headers = (("openai-model", "m"), ("set-cookie", "secret"))
+    @staticmethod
+    def take_headers() -> tuple[tuple[str, str], ...]:
+        """Return some that may travel, and one that may not."""
+        return ("openai-model", "m"), ("set-cookie", "secret")
 
     def __init__(self, *steps: bytes | BaseException, failed: Fault | None = None) -> None:
         self._steps = list(steps)

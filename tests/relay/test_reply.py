@@ -53,7 +53,8 @@ async def test_the_time_to_the_first_content_is_noted():
     scene = Scene(a=[Answer([CREATED, 2.0, DELTA, 5.0, DONE], after_s=1.0)])
     reply = await scene.open()
     assert reply.begun_after_s == 3.0
-    assert reply.headers == [SSE]
+    assert reply.take_headers() == [SSE]
+    assert not reply.take_headers()
     while await reply.read():
         pass
     await reply.close()

@@ -8,7 +8,7 @@ import pytest
 from app.errors import StateError
 from app.usage.framing import HEAD, encode
 from app.usage.journal import Journal, JournalLimits
-from app.usage.mover import MOVE_S, Mover
+from app.usage.mover import BUSY_S, MOVE_S, Mover
 from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import FakeLedger
 from tests.usage.records import answered, attempted, began
@@ -251,7 +251,7 @@ async def test_what_cannot_even_be_put_aside_is_only_logged(worker, ledger, capl
 
 
 async def test_it_goes_on_by_itself(tmp_path, worker, ledger):
-    """It moves every fifth of a second, waits longer while the database is away, and adopts."""
+    """It looks every fifth of a second, waits longer while the database is away, and adopts."""
     task = asyncio.create_task(worker.mover.run())
     worker.call("u1")
     await worker.clock.advance(MOVE_S)
@@ -266,6 +266,22 @@ async def test_it_goes_on_by_itself(tmp_path, worker, ledger):
     dead.call("u3")
     dead.die()
     await until(worker, lambda: "u3" in ledger.requests)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_where_calls_follow_each_other_many_share_a_transaction(worker, ledger):
+    """A call that comes alone is moved at once; after it the next look is a second away."""
+    task = asyncio.create_task(worker.mover.run())
+    worker.call("u1")
+    await until(worker, lambda: "u1" in ledger.requests)
+    await asyncio.to_thread(lambda: None)
+    worker.call("u2")
+    for _ in range(round(BUSY_S / MOVE_S) - 1):
+        await worker.clock.advance(MOVE_S)
+        await asyncio.to_thread(lambda: None)
+    assert "u2" not in ledger.requests
+    await until(worker, lambda: "u2" in ledger.requests)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

@@ -100,6 +100,15 @@ def test_what_a_decoder_refuses_is_said_to_the_caller(body, said):
         decoded(body, decoder)
 
 
+def test_what_is_read_without_a_form_has_no_names_to_tell():
+    """The sentence says what is wrong all the same."""
+    decoder = msgspec.json.Decoder(dict[str, object])
+    with pytest.raises(InvalidRequest) as caught:
+        decoded(b'{"a":{"b":[7e777]}}', decoder)
+    assert caught.value.message == "Invalid value in the request body: number out of range."
+    assert caught.value.param is None
+
+
 class _Body(msgspec.Struct):
     a: str = ""
     b: object = None

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from app.dialects.chat_upstream.messages import messages_of
 from app.dialects.chat_upstream.tools import Tools, tools_of
+from app.wire.violations import decoded
 
 _TOP: Final = msgspec.json.Decoder(dict[str, Any])
 _TOOLS_ITEM: Final = "additional_tools"
@@ -41,8 +42,11 @@ def to_chat(body: bytes, tuning: bytes, *, model: str, platform: bool) -> ChatAs
         tuning: What else its caller asked for; see `app.domain.call.Call`.
         model: The model's name at this upstream.
         platform: The upstream is OpenAI's own, which knows more words than other servers.
+
+    Raises:
+        InvalidRequest: It has a number that nothing can hold.
     """
-    asked = _TOP.decode(body)
+    asked = decoded(body, _TOP)
     items, lite_tools = _without_tools(asked.get("input") or [])
     tools = tools_of(
         lite_tools if lite_tools is not None else asked.get("tools") or [],
@@ -67,7 +71,7 @@ def to_chat(body: bytes, tuning: bytes, *, model: str, platform: bool) -> ChatAs
             name: asked[name] for name in ("service_tier", "prompt_cache_key") if asked.get(name)
         }
     if tuning:
-        chat |= _tuned(_TOP.decode(tuning), platform=platform)
+        chat |= _tuned(decoded(tuning, _TOP), platform=platform)
     return ChatAsked(msgspec.json.encode(chat), tools.free_form)
 
 

@@ -182,17 +182,17 @@ def _tools(fields: Fields, request: Request) -> object:
     given = fields.get("tools", UNSET)
     if not request.tools:
         return given
-    tools = [_tool(raw) for raw in request.tools]
+    tools = [_tool(raw, at=f"tools[{number}]") for number, raw in enumerate(request.tools)]
     same = all(new is old for new, old in zip(tools, request.tools, strict=True))
     return given if same else tools
 
 
-def _tool(raw: Raw) -> object:
+def _tool(raw: Raw, *, at: str) -> object:
     kind = msgspec.json.decode(raw, type=Head).type or ""
     if kind.startswith("web_search_preview"):
         return _MEMBERS.decode(raw) | {"type": "web_search"}
     if kind != "function":
         return raw
-    parameters = msgspec.json.decode(raw, type=_Parameters).parameters
+    parameters = read(raw, _Parameters, at=at).parameters
     cleaned = clean(parameters)
     return raw if cleaned == parameters else _MEMBERS.decode(raw) | {"parameters": cleaned}

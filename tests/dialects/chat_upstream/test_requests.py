@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from app.dialects.chat_upstream.requests import to_chat
+from app.errors import InvalidRequest
 
 
 def asked(tuning=b"", *, platform=False, **fields):
@@ -36,3 +37,9 @@ def test_usage_is_always_asked_for():
     """It is counted, not estimated, where the server can."""
     assert asked()["stream_options"] == {"include_usage": True}
     assert asked()["stream"] is True
+
+
+def test_a_number_that_nothing_can_hold_is_refused():
+    """Codex backends are sent it as it is; here everything is read."""
+    with pytest.raises(InvalidRequest, match="request body: number out of range"):
+        to_chat(b'{"input":[{"type":"message","x":7e777}]}', b"", model="m", platform=False)

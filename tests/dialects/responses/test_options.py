@@ -202,6 +202,15 @@ def test_a_schema_loses_what_the_backend_refuses():
     assert sent("tools", tools=[tool]) == [{**tool, "parameters": cleaned}]
 
 
+def test_a_number_that_nothing_can_hold_is_refused():
+    """A tool's parameters may say anything, but it must be readable."""
+    body = b'{"model":"m","tools":[{"type":"x"},{"type":"function","parameters":{"a":[7e777]}}]}'
+    raw = msgspec.json.decode(body, type=dict[str, Raw])
+    with pytest.raises(InvalidRequest, match="number out of range") as caught:
+        changed(raw, msgspec.json.decode(body, type=Request), efforts=None)
+    assert caught.value.param == "tools[1].parameters[...][0]"
+
+
 def test_no_tools_are_no_tools():
     """A field that isn't there isn't made."""
     assert sent("tools") is None
