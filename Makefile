@@ -14,6 +14,7 @@ STAMP  := $(VENV)/.installed
 DEPLOY := build/deploy-venv
 DOCS   := build/docs-venv
 FUZZ   := build/fuzz-packages
+MEMRAY := build/memory-packages
 IMAGE  := build/image-venv
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV     := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
@@ -29,9 +30,9 @@ ACTIONLINT := v1.7.12
 KUSTOMIZED := sqlite+monitoring production+monitoring production+statefulset+monitoring
 XDIST := -n auto --dist loadfile
 
-.PHONY: help setup demo quick-start run test test-all check fix check-fast golden bench bench-report \
-	bench-peers load profile mutation runway isolation churn db-bench crashes outages rolling kills stack footprint \
-	shares admin-load capacity \
+.PHONY: help setup demo quick-start run test test-all check fix check-fast golden bench bench-gate \
+	bench-report bench-peers load profile memory mutation runway isolation churn db-bench crashes \
+	outages rolling kills stack footprint shares admin-load capacity \
 	faults soak planted fuzz changelog lock k8s check-deploy image-replay docs dashboards reference ui \
 	hooks clean
 
@@ -116,6 +117,11 @@ $(IMAGE)/.installed: requirements.lock | $(VENV)/bin/python
 bench: $(STAMP) $(IMAGE)/.installed  ## CPU, delay and memory beside nginx, a quarter of an hour; ARGS="events --tls"
 	@BENCH_PYTHON=$(IMAGE)/bin/python $(BIN)/python -m loadtests.bench --json build/bench.json $(ARGS)
 
+bench-gate: $(STAMP) $(IMAGE)/.installed  ## fails if an event or a request costs 15 % more CPU than recorded
+	@BENCH_PYTHON=$(IMAGE)/bin/python $(BIN)/python -m loadtests.bench requests events --tls \
+		--json build/gate.json >build/gate.txt
+	@$(BIN)/python -m loadtests.bench.gate build/gate.json loadtests/bench/baseline.json $(ARGS)
+
 bench-report: $(STAMP)  ## write the tables of the last `make bench` into bench.md
 	@$(BIN)/python -m loadtests.bench.report build/bench.json bench.md
 
@@ -183,6 +189,13 @@ profile: $(STAMP)  ## flame graph of a worker under load: make profile S=steady
 	@mkdir -p build
 	@$(BIN)/python -m loadtests.run $(S) --profile build/profile.svg $(ARGS)
 
+$(MEMRAY)/.installed: requirements-memory.lock | $(STAMP)
+	@$(PIP) install --require-hashes --upgrade --target $(MEMRAY) -r requirements-memory.lock
+	@touch $@
+
+memory: $(MEMRAY)/.installed  ## flame graph of what a worker's memory is made of: make memory S=crowd
+	@PYTHONPATH=$(MEMRAY) $(BIN)/python -m loadtests.run $(S) --memory build/memory.html $(ARGS)
+
 admin-load: $(STAMP) ui  ## the admin UI on 10,000 accounts and a million log rows; ARGS="--store postgres"
 	@$(BIN)/python -m loadtests.admin $(ARGS)
 
@@ -204,6 +217,7 @@ lock: $(STAMP)  ## renew the lock files; a release must be a week old to be take
 	@$(UV) --upgrade --exclude-newer "3 days" --group deploy -o requirements-deploy.lock
 	@$(UV) --upgrade --exclude-newer "3 days" --group docs -o requirements-docs.lock
 	@$(UV) --upgrade --exclude-newer "3 days" --group fuzz -o requirements-fuzz.lock
+	@$(UV) --upgrade --exclude-newer "3 days" --group memory -o requirements-memory.lock
 	@printf 'hatchling\npip\n' | $(UV) -c requirements-dev.lock - -o requirements-build.lock
 
 $(DEPLOY)/.installed: requirements-deploy.lock | $(VENV)/bin/python

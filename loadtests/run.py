@@ -3,7 +3,8 @@
 A scenario is which users there are, how many, and how they come. The exit status is locust's, which
 is 1 where a stream was not whole, a request failed, or a tail was over its limit; after it the
 gateway must be idle again. With `--workers 2` the load comes from so many processes and a master.
-With `--profile` a flame graph of the gateway's worker is drawn meanwhile.
+With `--profile` a flame graph of the gateway's worker is drawn meanwhile, with `--memory` one of
+what its memory was made of when it had most; that one needs memray, as `make memory` has it.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from typing import Final
 import msgspec
 
 from loadtests.bench import gateway, upstream
-from loadtests.bench.gateway import KEY, Gateway
+from loadtests.bench.gateway import COMMAND, KEY, Gateway
 from loadtests.bench.processes import (
     ROOT,
     ProgramFailed,
@@ -33,6 +34,7 @@ from loadtests.bench.upstream import Pace
 
 PACE: Final = Pace(deltas=40, events_per_s=50.0, timestamps=False)
 IDLE_S: Final = 30.0
+RECORD: Final = "memory.bin"
 USUAL: Final = ("ChatCaller", "ResponsesCaller")
 MIXED: Final = ("ChatCaller", "ResponsesCaller", "MessagesCaller", "SocketCaller", "Aborter")
 SOCKETS: Final = ("SocketCaller",)
@@ -75,6 +77,7 @@ def main() -> int:
     parser.add_argument("--html", type=Path, help="write locust's report here")
     parser.add_argument("--csv", type=Path, help="write locust's figures here, by this prefix")
     parser.add_argument("--profile", type=Path, help="write a flame graph of the worker here")
+    parser.add_argument("--memory", type=Path, help="write what memory is made of here, as HTML")
     given = parser.parse_args()
     scenario = SCENARIOS[given.scenario]
     changes = {name: getattr(given, name) for name in ("callers", "seconds")}
@@ -87,19 +90,29 @@ def main() -> int:
     allow_many_files()
     end_in_order()
     try:
-        return _run(scenario, options, given.workers, given.profile)
+        return _run(scenario, options, given.workers, given.profile, given.memory)
     except ProgramFailed as failed:
         sys.exit(str(failed))
 
 
-def _run(scenario: Scenario, options: list[str], workers: int, profile: Path | None) -> int:
+def _run(
+    scenario: Scenario,
+    options: list[str],
+    workers: int,
+    profile: Path | None,
+    memory: Path | None,
+) -> int:
     where = cores()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="codex2api-load-")))
         simulator = stack.enter_context(upstream.running("plain", folder, core=where.load))
         simulator.answer(PACE)
         environment = gateway.prepare(simulator, folder)
-        started = gateway.running(environment, folder, core=where.program)
+        command = _recorded(folder) if memory else COMMAND
+        # Once the gateway has ended, and while the folder is still there.
+        if memory is not None:
+            stack.callback(_show, folder, memory.absolute())
+        started = gateway.running(environment, folder, core=where.program, command=command)
         running = stack.enter_context(started)
         told = {
             **os.environ,
@@ -109,17 +122,17 @@ def _run(scenario: Scenario, options: list[str], workers: int, profile: Path | N
             "LOAD_USERS": str(scenario.callers),
             "LOAD_SECONDS": str(scenario.seconds),
         }
-        command = _locust(scenario, running.port) + options
+        calling = _locust(scenario, running.port) + options
         port = str(free_port())
         if workers:
-            command += ["--master", "--master-bind-port", port, "--expect-workers", str(workers)]
+            calling += ["--master", "--master-bind-port", port, "--expect-workers", str(workers)]
         with pinned(where.load):
             for _ in range(workers):
                 working = [*_command(), "--worker", "--master-port", port]
                 helper = subprocess.Popen(working, cwd=ROOT, env=told)
                 stack.callback(helper.wait)
                 stack.callback(helper.terminate)
-            locust = stack.enter_context(subprocess.Popen(command, cwd=ROOT, env=told))
+            locust = stack.enter_context(subprocess.Popen(calling, cwd=ROOT, env=told))
         if profile is not None:
             _draw(running.program.tree()[-1], scenario.seconds, profile.absolute())
         status = locust.wait()
@@ -152,6 +165,22 @@ def _draw(pid: int, seconds: int, profile: Path) -> None:
     command = [str(Path(sys.executable).with_name("py-spy")), "record", "--pid", str(pid)]
     command += ["--duration", str(seconds), "--output", str(profile)]
     subprocess.run(command, check=False)
+
+
+def _recorded(folder: Path) -> list[str]:
+    """Return what runs the gateway and writes down each allocation, of each process by itself."""
+    python, *module = COMMAND
+    file = str(folder / RECORD)
+    return [python, "-m", "memray", "run", "--quiet", "--follow-fork", "--output", file, *module]
+
+
+def _show(folder: Path, page: Path) -> None:
+    """Draw the record of the worker, which is the longest one."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    record = max(folder.glob(f"{RECORD}*"), key=lambda file: file.stat().st_size)
+    command = [sys.executable, "-m", "memray", "flamegraph", "--force", "--output", str(page)]
+    subprocess.run([*command, str(record)], check=False, stdout=subprocess.DEVNULL)
+    print(f"Written: {page}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -74,11 +74,20 @@ def _server(upstream: Upstream, number: int) -> dict[str, object]:
 
 
 @contextmanager
-def running(environment: Mapping[str, str], folder: Path, *, core: int) -> Iterator[Gateway]:
-    """Start a gateway on that core; yield it once it is ready. It ends with the block."""
+def running(
+    environment: Mapping[str, str],
+    folder: Path,
+    *,
+    core: int,
+    command: Sequence[str] = tuple(COMMAND),
+) -> Iterator[Gateway]:
+    """Start a gateway on that core; yield it once it is ready. It ends with the block.
+
+    `command` runs the program, which is told to serve.
+    """
     port = free_port()
     environment = {**environment, "CODEX_PORT": str(port)}
-    arguments = [*COMMAND, "serve"]
+    arguments = [*command, "serve"]
     log = folder / "gateway.log"
     with Program("the gateway", arguments, core=core, log=log, env=environment) as program:
         while not _ready(port):
