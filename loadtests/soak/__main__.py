@@ -25,7 +25,7 @@ import httpx
 
 from loadtests.audit import books
 from loadtests.audit.evidence import Course, Evidence, Scrape
-from loadtests.audit.invariants import FAULTS_SHOWN, Report, examine
+from loadtests.audit.invariants import Report, examine
 from loadtests.audit.processes import IDLE, MIB, slope_mib, warm
 from loadtests.callers import Callers, Pace
 from loadtests.soak import plans, plots
@@ -233,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         draw(course, asked.plots)
     print(json.dumps(figures))
     print("\n".join(report.lines()))
-    for fault in report.faults[:FAULTS_SHOWN]:
+    for fault in report.shown:
         print(f"  {fault}")
     print(f"{len(report.faults)} faults." if report.faults else "All invariants hold.")
     return 1 if report.faults else 0

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.audit.evidence import Evidence
-from loadtests.audit.invariants import INVARIANTS, Invariant, examine
+from loadtests.audit.invariants import FAULTS_SHOWN, INVARIANTS, Finding, Invariant, Report, examine
 from loadtests.hearing import Seen
 
 ROOT = Path(__file__).parents[3]
@@ -34,3 +34,11 @@ def test_a_run_with_little_evidence_is_judged_by_it():
     assert "not read off this run" in lines["I16"]
     assert report.faults == ["I1: a (responses, stream, -) had status 200 and no end"]
     assert (report.whole, report.broken) == (0, 0)
+
+
+def test_a_flood_of_one_does_not_hide_the_others():
+    """Of each so many are shown; the lines say how many there are."""
+    flood = Finding(INVARIANTS[0], judged=True, faults=["lost"] * 100)
+    report = Report([flood, Finding(INVARIANTS[1], judged=True, faults=["late"])], 0, 0)
+    assert report.shown == ["I1: lost"] * FAULTS_SHOWN + ["I2: late"]
+    assert len(report.faults) == 101
