@@ -5,15 +5,28 @@ raises and answers nonsense is no better.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from app.accounts.importing import parse
+from app.dialects import embeddings
 from app.dialects.chat import requests as chat
+from app.dialects.chat.tuning import tuning_of as tuning_of_chat
 from app.dialects.chat_upstream.requests import to_chat
+from app.dialects.completions import requests as completions
 from app.dialects.counting import measured
+from app.dialects.images.requests import inputs_of, to_native, to_tool
+from app.dialects.images.schema import decode as image_request
 from app.dialects.messages import requests as messages
+from app.dialects.messages.options import tuning as tuning_of_messages
 from app.dialects.responses import requests as responses
+from app.dialects.responses.continuing import references, refers
+from app.dialects.responses.encrypted import of_input
+from app.dialects.responses.frames import message_of, turn_request
+from app.dialects.responses.needs import needs_of, tuning_of
+from app.dialects.responses.platform import to_platform, with_model
 from app.domain.account import Secret
 from app.errors import GatewayError, UpstreamProtocolError
 from app.store.keyring import Keyring, Place, SealBroken, kid_of
@@ -28,6 +41,7 @@ PLACE: Final = Place("credentials", "row", "refresh_token", 3)
 WANTED: Final = responses.Wanted(
     upstream_model=MODEL, efforts=("low", "high"), codex_client=False, lite=None
 )
+LITE: Final = replace(WANTED, lite=True)
 Target = Callable[[bytes], None]
 
 
@@ -105,29 +119,108 @@ def imports(data: bytes) -> None:
 
 def bodies(data: bytes) -> None:
     """A request is refused with a reason, or becomes one that is JSON, for either upstream."""
-    for make in (_responses, _chat, _messages):
-        try:
-            made = make(data)
-            measured(made)
-            asked = to_chat(made, b"", model=MODEL, platform=False).body
-        except GatewayError as error:
-            if not str(error):
-                raise Wrong("refused without a reason") from error
-            continue
-        if not isinstance(json.loads(made), dict) or not isinstance(json.loads(asked), dict):
-            raise Wrong("what goes upstream is no object")
+    for make in (_responses, _chat, _messages, _completion, _image, _embeddings, _turn):
+        for going in make(data):
+            try:
+                body = going()
+            except GatewayError as error:
+                if not str(error):
+                    raise Wrong("refused without a reason") from error
+                break
+            if not isinstance(json.loads(body), dict):
+                raise Wrong("what goes upstream is no object")
 
 
-def _responses(data: bytes) -> bytes:
-    return responses.to_upstream(data, peek(data), WANTED)
+Going = Iterator[Callable[[], bytes]]
+"""What goes upstream, one thing made from another: what is refused ends it."""
 
 
-def _chat(data: bytes) -> bytes:
-    return chat.to_responses(chat.decode(data), upstream_model=MODEL, efforts=None).body
+def _said(make: Callable[[], tuple[bytes, bytes]]) -> Going:
+    """Give a request in the common tongue, and then what each other upstream is sent for it."""
+    found: list[tuple[bytes, bytes]] = []
+
+    def made() -> bytes:
+        found.append(make())
+        return found[0][0]
+
+    yield made
+    body, tuning = found[0]
+    yield lambda: to_platform(body, tuning, model=MODEL)
+    yield lambda: b'{"tokens":%d}' % measured(body).fixed
+    yield lambda: to_chat(body, tuning, model=MODEL, platform=True).body
+    yield lambda: to_chat(body, tuning, model=MODEL, platform=False).body
 
 
-def _messages(data: bytes) -> bytes:
-    return messages.to_responses(messages.decode(data), upstream_model=MODEL, efforts=None).body
+def _responses(data: bytes) -> Going:
+    def make() -> tuple[bytes, bytes]:
+        seen = peek(data)
+        fields = seen.fields
+        responses.to_upstream(data, seen, LITE)
+        body = responses.to_upstream(data, seen, WANTED)
+        items = of_input(fields["input"]) if seen.encrypted else ()
+        needs_of(fields, bound=bool(items))
+        if refers(data):
+            references(fields["input"])
+        return body, tuning_of(fields)
+
+    return _said(make)
+
+
+def _chat(data: bytes) -> Going:
+    def make() -> tuple[bytes, bytes]:
+        seen = peek(data)
+        made = chat.to_responses(chat.decode(data), upstream_model=MODEL, efforts=None)
+        return made.body, tuning_of_chat(seen.fields)
+
+    return _said(make)
+
+
+def _messages(data: bytes) -> Going:
+    def make() -> tuple[bytes, bytes]:
+        peek(data)
+        request = messages.decode(data)
+        body = messages.to_responses(request, upstream_model=MODEL, efforts=None).body
+        return body, tuning_of_messages(request)
+
+    return _said(make)
+
+
+def _completion(data: bytes) -> Going:
+    def make() -> tuple[bytes, bytes]:
+        fields = peek(data).fields
+        asked = completions.to_responses(completions.decode(data), fields, upstream_model=MODEL)
+        return asked.body, asked.tuning
+
+    return _said(make)
+
+
+def _image(data: bytes) -> Going:
+    def make() -> bytes:
+        request = image_request(data)
+        inputs = inputs_of(request)
+        to_native(request, inputs, model="gpt-image-1")
+        return to_tool(request, inputs, host=MODEL)
+
+    yield make
+
+
+def _embeddings(data: bytes) -> Going:
+    def make() -> bytes:
+        peek(data)
+        embeddings.decode(data)
+        return with_model(data, MODEL)
+
+    yield make
+
+
+def _turn(data: bytes) -> Going:
+    def make() -> bytes:
+        message_of(data)
+        body = turn_request(data).body
+        peek(body)
+        return body
+
+    yield make
 
 
 TARGETS: Final[dict[str, Target]] = {

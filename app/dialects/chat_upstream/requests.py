@@ -1,10 +1,10 @@
 """A Responses request, said to an upstream that speaks Chat Completions. Pure.
 
-What is read here is a request as the Codex backend takes it, in its full or its Lite form, so its
-fields are known to be of the right types. Text, images, files, tool calls and their results are
-conserved. What chat has no word for is left out: encrypted reasoning, which nobody but its maker
-can read, and hosted tools, which the upstream does not have; that a call insists on one of those is
-known to selection (`app.domain.needs`).
+What is read here is a request as the Codex backend takes it, in its full or its Lite form; that its
+fields have the right types is checked first (`shape`). Text, images, files, tool calls and their
+results are conserved. What chat has no word for is left out: encrypted reasoning, which nobody but
+its maker can read, and hosted tools, which the upstream does not have; that a call insists on one
+of those is known to selection (`app.domain.needs`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from app.dialects.chat_upstream.messages import messages_of
+from app.dialects.chat_upstream.shape import check
 from app.dialects.chat_upstream.tools import Tools, tools_of
 from app.wire.violations import decoded
 
@@ -44,8 +45,10 @@ def to_chat(body: bytes, tuning: bytes, *, model: str, platform: bool) -> ChatAs
         platform: The upstream is OpenAI's own, which knows more words than other servers.
 
     Raises:
-        InvalidRequest: It has a number that nothing can hold.
+        InvalidRequest: Something in it has a type, or is a number, that it can't be.
+        NotSupportedByUpstream: A picture or a file is not in the request but only named in it.
     """
+    check(body)
     asked = decoded(body, _TOP)
     items, lite_tools = _without_tools(asked.get("input") or [])
     tools = tools_of(

@@ -7,11 +7,11 @@ a request that already begins with its tools, as Codex clients send it, stays as
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import msgspec
 from msgspec import UNSET, Raw
 
 from app.dialects.responses.items import Encodable, message
 from app.dialects.responses.schema import Head, members_of
+from app.wire.violations import read
 
 TOOLS_ITEM: Final = "additional_tools"
 
@@ -24,7 +24,7 @@ def is_lite(items: Sequence[Encodable]) -> bool:
         return False
     first = items[0]
     if isinstance(first, Raw):
-        return msgspec.json.decode(first, type=Head).type == TOOLS_ITEM
+        return read(first, Head, at="input[0]").type == TOOLS_ITEM
     return first["type"] in (TOOLS_ITEM, Raw(f'"{TOOLS_ITEM}"'.encode()))
 
 

@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from app.dialects.responses.schema import Head
 from app.domain.needs import Need
+from app.wire.violations import read
 
 _TUNING: Final = (
     "include",
@@ -47,7 +48,7 @@ def needs_of(fields: Mapping[str, Raw], *, bound: bool) -> frozenset[Need]:
         found.add(Need.COMPACTION)
     choice = fields.get("tool_choice")
     if choice is not None and bytes(memoryview(choice)[:1]) == b"{":
-        need = _HOSTED.get(msgspec.json.decode(choice, type=Head).type or "")
+        need = _HOSTED.get(read(choice, Head, at="tool_choice").type or "")
         if need is not None:
             found.add(need)
     return frozenset(found)

@@ -188,7 +188,7 @@ def _tools(fields: Fields, request: Request) -> object:
 
 
 def _tool(raw: Raw, *, at: str) -> object:
-    kind = msgspec.json.decode(raw, type=Head).type or ""
+    kind = read(raw, Head, at=at).type or ""
     if kind.startswith("web_search_preview"):
         return _MEMBERS.decode(raw) | {"type": "web_search"}
     if kind != "function":

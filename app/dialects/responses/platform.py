@@ -14,6 +14,7 @@ from msgspec import Raw
 from app.dialects.responses.lite import TOOLS_ITEM
 from app.dialects.responses.options import ENCRYPTED_REASONING
 from app.dialects.responses.schema import Head
+from app.wire.violations import read
 
 _TOP: Final = msgspec.json.Decoder(dict[str, Raw])
 _ITEMS: Final = msgspec.json.Decoder(list[Raw])
@@ -63,7 +64,7 @@ def _leave_lite(fields: dict[str, Raw]) -> None:
     if bytes(memoryview(given)[:1]) != b"[":
         return
     items = _ITEMS.decode(given)
-    if not items or msgspec.json.decode(items[0], type=Head).type != TOOLS_ITEM:
+    if not items or read(items[0], Head, at="input[0]").type != TOOLS_ITEM:
         return
     tools = _members(items[0]).get("tools")
     if tools is not None and tools != Raw(b"[]"):
@@ -81,7 +82,8 @@ def _leave_out_encrypted(fields: dict[str, Raw]) -> None:
     given = fields.get(_INCLUDE)
     if given is None or given == Raw(b"null"):
         return
-    kept = [one for one in msgspec.json.decode(given, type=list[str]) if one != ENCRYPTED_REASONING]
+    named = read(given, list[str], at=_INCLUDE)
+    kept = [one for one in named if one != ENCRYPTED_REASONING]
     if kept:
         fields[_INCLUDE] = Raw(msgspec.json.encode(kept))
     else:

@@ -3,10 +3,12 @@
 import json
 
 import msgspec
+import pytest
 from msgspec import UNSET, Raw
 
 from app.dialects.responses.items import message
 from app.dialects.responses.lite import is_lite, to_lite
+from app.errors import InvalidRequest
 
 TOOLS = {"type": "additional_tools", "role": "developer", "tools": []}
 
@@ -47,3 +49,10 @@ def test_the_tools_item_is_there_without_tools():
     made = to_lite({"tools": [{"a": 1}], "reasoning": {"effort": "max"}}, [], None)
     assert made["input"] == [{**TOOLS, "tools": [{"a": 1}]}]
     assert made["reasoning"] == {"effort": "max", "context": "all_turns"}
+
+
+def test_a_first_item_that_can_be_no_item_is_refused():
+    """Its place is told."""
+    with pytest.raises(InvalidRequest) as caught:
+        is_lite([Raw(b'{"type":{}}')])
+    assert caught.value.param == "input[0].type"

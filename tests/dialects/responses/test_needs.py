@@ -5,6 +5,7 @@ import pytest
 
 from app.dialects.responses.needs import needs_of, tuning_of
 from app.domain.needs import Need
+from app.errors import InvalidRequest
 
 
 def raw(**fields):
@@ -41,3 +42,10 @@ def test_what_the_backend_refuses_is_kept_for_those_who_heed_it():
     told = tuning_of(raw(**kept, input="x", store=True, top_p=None))
     assert msgspec.json.decode(told) == kept
     assert tuning_of(raw(input="x", service_tier="priority")) == b""
+
+
+def test_a_choice_that_can_be_none_is_refused():
+    """Its place is told."""
+    with pytest.raises(InvalidRequest) as caught:
+        needs_of(raw(tool_choice={"type": 5}), bound=False)
+    assert caught.value.param == "tool_choice.type"

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from app.dialects.responses.platform import to_platform, with_model
+from app.errors import InvalidRequest
 
 ENCRYPTED = ["reasoning.encrypted_content"]
 TOOL = {"type": "function", "name": "f"}
@@ -83,3 +84,14 @@ def test_a_body_with_the_right_name_stays_as_it_is():
     body = b'{ "model" : "m", "input": 1 }'
     assert with_model(body, "m") is body
     assert msgspec.json.decode(with_model(body, "n")) == {"model": "n", "input": 1}
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [({"input": [{"role": {}}]}, "input[0].role"), ({"include": [5]}, "include[0]")],
+)
+def test_what_has_another_type_is_refused_with_its_place(fields, param):
+    """The Codex backend is sent it as it is; here it is read."""
+    with pytest.raises(InvalidRequest) as caught:
+        sent(**fields)
+    assert caught.value.param == param
