@@ -215,8 +215,10 @@ def _embeddings(data: bytes) -> Going:
 
 def _turn(data: bytes) -> Going:
     def make() -> bytes:
-        message_of(data)
-        body = turn_request(data).body
+        # What is no UTF-8 never becomes a message.
+        text = data.decode("utf-8", "replace").encode()
+        message_of(text)
+        body = turn_request(text).body
         peek(body)
         return body
 

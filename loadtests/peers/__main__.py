@@ -11,6 +11,7 @@ import shlex
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -59,18 +60,25 @@ def main(arguments: list[str] | None = None) -> int:
                 missing[name] = reason
     os.sched_setaffinity(0, {where.load})
     book = Book()
-    with tempfile.TemporaryDirectory(prefix="codex2api-peers-") as folder:
-        _measure(peers, (where, given.plan, book), Path(folder))
     command = shlex.join(["python", "-m", "loadtests.peers", *words])
-    run = Run(began, command, machine.description(where), book.figures(), book.faults)
+    about = machine.description(where)
     versions = {name: one.version for name, one in peers.items()}
     sizes = {name: installing.size_bytes(one) for name, one in peers.items()}
     known = {name: size for name, size in sizes.items() if size is not None}
-    found = PeersRun(run, versions, missing, known)
-    if given.json is not None:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
-    for text in tables(found).values():
+
+    def found() -> PeersRun:
+        run = Run(began, command, about, book.figures(), book.faults)
+        so_far = PeersRun(run, versions, missing, known)
+        if given.json is not None:
+            given.json.parent.mkdir(parents=True, exist_ok=True)
+            given.json.write_bytes(msgspec.json.format(msgspec.json.encode(so_far)) + b"\n")
+        return so_far
+
+    with tempfile.TemporaryDirectory(prefix="codex2api-peers-") as folder:
+        for _ in _measured(peers, (where, given.plan, book), Path(folder)):
+            # What was measured in half an hour is not lost with what comes last.
+            found()
+    for text in tables(found()).values():
         print(f"\n{text}")
     return 0
 
@@ -99,9 +107,10 @@ def _parsed(arguments: list[str]) -> _Given:
     return _Given([name for name in installing.NAMES if name in wanted], plan, given.json)
 
 
-def _measure(
+def _measured(
     peers: dict[ProgramName, Installed], rig_of: tuple[Cores, Plan, Book], folder: Path
-) -> None:
+) -> Iterator[ProgramName]:
+    """Measure all programs in turns; yield after each."""
     where, plan, book = rig_of
     with upstream.running("plain", folder, core=where.load) as simulator:
         rig = Rig(simulator, where, plan, book)
@@ -114,6 +123,7 @@ def _measure(
                 home.mkdir()
                 print(f"{name}: round {repeat + 1} of {plan.repeat} ...", flush=True)
                 _one(rig, launchers[name], installed, home)
+                yield name
 
 
 def _one(rig: Rig, launcher: Launcher, installed: Installed, home: Path) -> None:

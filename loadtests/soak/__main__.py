@@ -26,7 +26,7 @@ import httpx
 from loadtests.audit import books
 from loadtests.audit.evidence import Course, Evidence, Scrape
 from loadtests.audit.invariants import Report, examine
-from loadtests.audit.processes import IDLE, MIB, slope_mib, warm
+from loadtests.audit.processes import IDLE, MIB, SLACK, slope_mib, warm
 from loadtests.callers import Callers, Pace
 from loadtests.soak import plans, plots
 from loadtests.soak.sampling import Sampler
@@ -43,6 +43,8 @@ WARM_MAX_S: Final = 600.0
 WRONG: Final = "sk-c2a-nobody-has-this-key"
 QUIET_S: Final = 120.0
 """A request whose head never came is let go of a minute after it was given up."""
+UNUSED_S: Final = 60.0
+"""Connections to the upstream are kept for half a minute after their last use."""
 SETTINGS: Final = {"first_event_timeout_s": "4", "idle_timeout_s": "4"}
 """So that silence is met often; an hour of the real waits would meet a dozen."""
 
@@ -111,7 +113,7 @@ def run(
         _wait(lambda: not simulator.see("state")["in_flight"], within_s=QUIET_S)
         _wait(lambda: gateway.metrics()["codex2api_journal_depth"] == 0, within_s=30.0)
         time.sleep(5.0)
-        after = asyncio.run(_look(sampler))
+        after = asyncio.run(_settled(sampler, before.files))
         scrapes = [*sampler.scrapes, gateway.metrics()]
         gateway.stop()
         warm_s = min(WARM_MAX_S, WARM_SHARE * seconds)
@@ -159,9 +161,15 @@ async def _once(callers: Callers, sampler: Sampler) -> Any:
         return await sampler.look(client)
 
 
-async def _look(sampler: Sampler) -> Any:
+async def _settled(sampler: Sampler, files: int) -> Any:
+    """Look until connections that nobody uses any more are closed, but not for ever."""
+    ends_at = time.monotonic() + UNUSED_S
     async with httpx.AsyncClient(timeout=60.0) as client:
-        return await sampler.look(client)
+        while True:
+            found = await sampler.look(client)
+            if found.files <= files + SLACK["files"] or time.monotonic() > ends_at:
+                return found
+            await asyncio.sleep(2.0)
 
 
 def _tokens(simulator: Simulator) -> list[str]:
