@@ -6,6 +6,7 @@ the count) is said in `DOES`, and stands beside its figures.
 """
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -37,7 +38,7 @@ DOES: Final[dict[ProgramName, str]] = {
 _HAPROXY: Final = """\
 global
     nbthread 1
-    maxconn 10000
+    maxconn 4000
 defaults
     mode http
     timeout connect 5s
@@ -199,6 +200,7 @@ def _codex_lb_settings(upstream: Upstream, data: Path) -> Mapping[str, str]:
         "TELEMETRY_ENABLED": "false",
         "USAGE_REFRESH_ENABLED": "false",
         "AUTH_GUARDIAN_ENABLED": "false",
+        "PROXY_UNAUTHENTICATED_CLIENT_CIDRS": "127.0.0.1/32",
         "MODEL_REGISTRY_ENABLED": "false",
         "RATE_LIMIT_RESET_CREDITS_REFRESH_ENABLED": "false",
         "HTTP_CONNECTOR_LIMIT": "4000",
@@ -216,7 +218,9 @@ def _give_accounts(port: int, accounts: list[dict[str, str]]) -> None:
         for account in accounts:
             names = ("id_token", "access_token", "refresh_token", "account_id")
             tokens = {name: account[name] for name in names}
-            file = orjson.dumps({"tokens": tokens, "last_refresh": "2026-01-01T00:00:00Z"})
+            # An old one would be renewed first, with each call.
+            now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            file = orjson.dumps({"tokens": tokens, "last_refresh": now})
             url = f"http://127.0.0.1:{port}/api/accounts/import"
             client.post(url, files={"auth_json": ("auth.json", file)}).raise_for_status()
 
