@@ -4,6 +4,8 @@ from msgspec import Struct
 
 MAIN_FAMILY = "codex"
 """The limit that counts for every model which has none of its own."""
+RESET_SLACK_S = 1.0
+"""Upstreams name a reset in whole seconds, cut off: it comes at most this much later."""
 
 
 class QuotaWindow(Struct, frozen=True):

@@ -15,11 +15,9 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Final
 
-from app.domain.quota import MAIN_FAMILY, QuotaView, QuotaWindow
+from app.domain.quota import MAIN_FAMILY, RESET_SLACK_S, QuotaView, QuotaWindow
 from app.pool.state import WINDOWS_MAX, AccountState, Gauge
 
-RESET_SLACK_S: Final = 1.0
-"""Upstreams name a reset in whole seconds, cut off: the window ends at most this much later."""
 UNNAMED_RESET_S: Final = 300.0
 """How long a window is believed whose reset nobody named: a mistake must not rest an account."""
 UNNAMED_LIMIT_S: Final = 60.0

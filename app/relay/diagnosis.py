@@ -25,7 +25,7 @@ from app.domain.outcome import (
     Unreachable,
     Unsuited,
 )
-from app.domain.quota import MAIN_FAMILY, QuotaView, QuotaWindow
+from app.domain.quota import MAIN_FAMILY, RESET_SLACK_S, QuotaView, QuotaWindow
 from app.wire.quota import retry_after_s
 
 UNPAID_REST_S: Final = 1_800.0
@@ -383,7 +383,8 @@ def _reset_at(fault: Fault, now: float) -> float | None:
     Where a window of the limit that governed the request is among them, the others don't count.
     """
     if fault.resets_at is not None:
-        return fault.resets_at
+        # Named in whole seconds, cut off: whoever comes then may be a moment too early.
+        return fault.resets_at + RESET_SLACK_S
     if fault.resets_in_s is not None:
         return now + fault.resets_in_s
     full = _full_windows(fault.limits)

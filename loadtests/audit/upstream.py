@@ -1,7 +1,7 @@
 """What the upstream has seen of a run, held against the rules for accounts. Pure."""
 
 from collections import defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from loadtests.audit.books import Row
@@ -46,39 +46,18 @@ def caps(evidence: Evidence) -> Iterator[str]:
 
 def rests(evidence: Evidence, *, resets_in_s: float) -> Iterator[str]:
     """I9: an account that is used up gets nothing before its reset but one probe."""
-    lost = _lost(evidence)
     by_account: defaultdict[str, list[Row]] = defaultdict(list)
     for record in evidence.ledger:
         if record["account"]:
             by_account[record["account"]].append(record)
     for account, records in by_account.items():
-        in_turn = sorted(records, key=lambda each: each["began_ns"])
-        yield from _rests(account, in_turn, resets_in_s, lost)
+        yield from _rests(account, sorted(records, key=lambda each: each["began_ns"]), resets_in_s)
 
 
-def _lost(evidence: Evidence) -> set[str]:
-    """Return the calls whose refusal the gateway has not heard: its connection was spoilt.
-
-    Bytes that follow a reply may meet the next request on the connection, and then its answer is
-    not believed. Such an attempt is booked as broken.
-    """
-    books = evidence.books
-    if books is None:
-        return set()
-    calls = {row["uid"]: row["request_id"] for row in books.requests}
-    return {
-        calls[row["uid"]]
-        for row in books.attempts
-        if row["number"] == 1 and row["outcome"] == "broken" and row["uid"] in calls
-    }
-
-
-def _rests(
-    account: str, records: Sequence[Row], resets_in_s: float, lost: Container[str]
-) -> Iterator[str]:
+def _rests(account: str, records: Sequence[Row], resets_in_s: float) -> Iterator[str]:
     rest_ns = int(resets_in_s * 1e9)
     for number, record in enumerate(records):
-        if record["fault"] not in REFUSALS or record.get("nonce") in lost:
+        if record["fault"] not in REFUSALS:
             continue
         since, until = record["ended_ns"] + UNDER_WAY_NS, record["ended_ns"] + rest_ns
         early = [each for each in records[number + 1 :] if since < each["began_ns"] < until]

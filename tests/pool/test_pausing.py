@@ -2,10 +2,9 @@
 
 import pytest
 
-from app.domain.quota import MAIN_FAMILY, Credits
+from app.domain.quota import MAIN_FAMILY, RESET_SLACK_S, Credits
 from app.pool import pausing
 from app.pool.pausing import Families, lift, pause, pause_anew
-from app.pool.quota import RESET_SLACK_S
 from app.pool.shelf import Place
 from app.pool.state import MODELS_MAX, AccountState, Gauge, Health
 from tests.fakes.accounts import account

@@ -13,13 +13,12 @@ from app.domain.outcome import (
     Unauthorized,
     Unsuited,
 )
-from app.domain.quota import MAIN_FAMILY, Credits, QuotaView, QuotaWindow
+from app.domain.quota import MAIN_FAMILY, RESET_SLACK_S, Credits, QuotaView, QuotaWindow
 from app.domain.runtime import Strategy
 from app.domain.usage import Usage
 from app.pool.affinity import AffinityTable
 from app.pool.policy import Policy
 from app.pool.pool import AccountPool, Lease, NotBefore
-from app.pool.quota import RESET_SLACK_S
 from app.pool.shelves import Wanted
 from app.pool.state import AccountState, Health
 from tests.fakes.accounts import account, call

@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from app.domain.quota import MAIN_FAMILY, Credits, QuotaView, QuotaWindow
+from app.domain.quota import MAIN_FAMILY, RESET_SLACK_S, Credits, QuotaView, QuotaWindow
 from app.pool.quota import (
     BACKED_HEADROOM,
     NEARLY_FULL,
-    RESET_SLACK_S,
     SAME_WINDOW_S,
     UNNAMED_LIMIT_S,
     UNNAMED_RESET_S,

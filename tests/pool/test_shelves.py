@@ -7,11 +7,10 @@ import pytest
 
 from app.domain.account import AccountId, AccountKind
 from app.domain.needs import Need
-from app.domain.quota import MAIN_FAMILY
+from app.domain.quota import MAIN_FAMILY, RESET_SLACK_S
 from app.domain.runtime import Strategy
 from app.pool import shelves as shelves_module
 from app.pool.policy import Policy
-from app.pool.quota import RESET_SLACK_S
 from app.pool.shelf import CARVE_FROM, Place, Shelf, Stance
 from app.pool.shelves import Demand, Shelves, Wanted
 from app.pool.state import AccountState, Gauge, Health

@@ -19,6 +19,7 @@ from app.domain.outcome import (
     Unreachable,
     Unsuited,
 )
+from app.domain.quota import RESET_SLACK_S
 from app.relay.diagnosis import UNPAID_REST_S, Fault, diagnose, read
 from app.wire.quota import quota
 
@@ -73,7 +74,7 @@ ERROR_HEADER = ("x-error-json", b64encode(nested(code="token_expired")).decode()
 REPLIES: dict[str, tuple[int, list, bytes, Outcome]] = {
     "plan_limit_with_reset": (
         429, [], nested(type="usage_limit_reached", resets_at=1_775_317_531, resets_in_seconds=5),
-        RateLimited(1_775_317_531.0),
+        RateLimited(1_775_317_531.0 + RESET_SLACK_S),
     ),
     "plan_limit_with_delay": (
         429, [], nested(type="usage_limit_reached", resets_in_seconds=60), RateLimited(NOW + 60),
@@ -370,7 +371,7 @@ EVENTS: dict[str, tuple[dict, Outcome]] = {
     ),
     "plan_limit": (
         {"type": "error", "error": {"type": "usage_limit_reached", "resets_at": 1_775_317_531}},
-        RateLimited(1_775_317_531.0),
+        RateLimited(1_775_317_531.0 + RESET_SLACK_S),
     ),
     "token_expired": (
         {"type": "error", "error": {"code": "token_expired", "type": "invalid_request_error"}},

@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from app.domain.outcome import Abandoned, Broken, Misread, RateLimited, Refused, Succeeded
+from app.domain.quota import RESET_SLACK_S
 from app.domain.usage import Usage
 from app.relay.diagnosis import Fault, diagnose
 from app.simulation.load import Wish
@@ -103,7 +104,7 @@ def test_a_limit_of_one_model_is_that_models():
     world = World(LIMIT, spark, models=("m1", "mini"))
     world.play(model="mini")
     refusal = world.play(model="mini").refusal
-    limited = RateLimited(EPOCH + 3_600.0, model="mini")
+    limited = RateLimited(EPOCH + 3_600.0 + RESET_SLACK_S, model="mini")
     assert diagnose(refusal, model="mini", now=EPOCH) == limited
     assert world.play(model="m1").refusal is None
 

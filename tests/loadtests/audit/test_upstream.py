@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from loadtests.audit.books import Books
 from loadtests.audit.evidence import Evidence
 from loadtests.audit.upstream import UNDER_WAY_NS, caps, isolation, refreshes, rests
 
@@ -55,15 +54,3 @@ def test_calls_within_a_rest_are_told():
     assert "got 2 calls while it rested" in next(
         rests(evidence([*fair, record(16)]), resets_in_s=20)
     )
-
-
-def test_a_refusal_that_was_not_heard_rests_nobody():
-    """Its attempt is booked as broken: what follows a reply had spoilt its connection."""
-    limit = record(10, "429_usage_limit") | {"nonce": "call-1"}
-    ledger = [limit, record(15), record(16)]
-    for outcome, faults in (("broken", 0), ("rate_limited", 1), ("succeeded", 1)):
-        attempts = [{"uid": "u1", "number": 1, "outcome": outcome}]
-        books = Books(
-            requests=[{"uid": "u1", "request_id": "call-1"}], attempts=attempts, totals=()
-        )
-        assert len(list(rests(evidence(ledger, books=books), resets_in_s=20))) == faults
