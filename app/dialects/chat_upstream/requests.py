@@ -48,8 +48,8 @@ def to_chat(body: bytes, tuning: bytes, *, model: str, platform: bool) -> ChatAs
         InvalidRequest: Something in it has a type, or is a number, that it can't be.
         NotSupportedByUpstream: A picture or a file is not in the request but only named in it.
     """
-    check(body)
     asked = decoded(body, _TOP)
+    check(asked)
     items, lite_tools = _without_tools(asked.get("input") or [])
     tools = tools_of(
         lite_tools if lite_tools is not None else asked.get("tools") or [],

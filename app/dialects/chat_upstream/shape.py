@@ -5,12 +5,12 @@ another type than the translation relies on is refused with its place. Only that
 unknown, or left out in chat, may be anything.
 """
 
-from typing import Final
+from collections.abc import Mapping
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from app.wire.violations import decoded
+from app.wire.violations import violation
 
 
 class _Part(Struct):
@@ -42,12 +42,12 @@ class _Item(Struct):
     name: str | None = None
     arguments: str | None = None
     input: str | None = None
-    output: str | list[_Part] | dict[str, Raw] | None = None
+    output: str | list[_Part] | dict[str, object] | None = None
     tools: list[_Tool] | None = None
 
 
 class _Text(Struct):
-    format: dict[str, Raw] | None = None
+    format: dict[str, object] | None = None
 
 
 class _Reasoning(Struct):
@@ -63,13 +63,13 @@ class _Request(Struct):
     reasoning: _Reasoning | None = None
 
 
-_REQUEST: Final = msgspec.json.Decoder(_Request)
-
-
-def check(body: bytes) -> None:
+def check(asked: Mapping[str, object]) -> None:
     """Return if a request can be read.
 
     Raises:
         InvalidRequest: Something in it has a type that it can't have; `param` is its path.
     """
-    decoded(body, _REQUEST)
+    try:
+        msgspec.convert(asked, _Request)
+    except msgspec.ValidationError as error:
+        raise violation(error) from None

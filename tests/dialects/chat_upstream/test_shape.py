@@ -53,4 +53,4 @@ def test_another_type_is_refused_with_its_place(said, param):
 )
 def test_what_is_unknown_may_be_anything(item):
     """It is passed on, or left out; neither needs to be read."""
-    check(json.dumps({"input": [item], "tools": [{"parameters": 5}], "odd": ODD}).encode())
+    check({"input": [item], "tools": [{"parameters": 5}], "odd": ODD})
