@@ -5,7 +5,8 @@ raises and answers nonsense is no better.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -43,6 +44,8 @@ WANTED: Final = responses.Wanted(
 )
 LITE: Final = replace(WANTED, lite=True)
 Target = Callable[[bytes], None]
+Translation = Callable[[bytes], tuple[bytes, bytes]]
+"""Of any bytes into a request in the common tongue, and what else its caller asked for."""
 
 
 class Wrong(Exception):
@@ -118,111 +121,94 @@ def imports(data: bytes) -> None:
 
 
 def bodies(data: bytes) -> None:
-    """A request is refused with a reason, or becomes one that is JSON, for either upstream."""
-    for make in (_responses, _chat, _messages, _completion, _image, _embeddings, _turn):
-        for going in make(data):
-            try:
-                body = going()
-            except GatewayError as error:
-                if not str(error):
-                    raise Wrong("refused without a reason") from error
-                break
-            if not isinstance(json.loads(body), dict):
-                raise Wrong("what goes upstream is no object")
+    """A request is refused with a reason, or becomes one that is JSON, for every upstream."""
+    for translate in (_responses, _chat, _messages, _completion):
+        found: list[tuple[bytes, bytes]] = []
+        _sound(partial(_kept, translate, data, found))
+        for body, tuning in found:
+            _sound(partial(_counted, body))
+            _sound(partial(to_platform, body, tuning, model=MODEL))
+            _sound(partial(_by_chat, body, tuning, platform=True))
+            _sound(partial(_by_chat, body, tuning, platform=False))
+    for make in (_image, _embeddings, _turn):
+        _sound(partial(make, data))
 
 
-Going = Iterator[Callable[[], bytes]]
-"""What goes upstream, one thing made from another: what is refused ends it."""
+def _sound(make: Callable[[], bytes]) -> None:
+    try:
+        body = make()
+    except GatewayError as error:
+        if not str(error):
+            raise Wrong("refused without a reason") from error
+        return
+    if not isinstance(json.loads(body), dict):
+        raise Wrong("what goes upstream is no object")
 
 
-def _said(make: Callable[[], tuple[bytes, bytes]]) -> Going:
-    """Give a request in the common tongue, and then what each other upstream is sent for it."""
-    found: list[tuple[bytes, bytes]] = []
-
-    def made() -> bytes:
-        found.append(make())
-        return found[0][0]
-
-    yield made
-    body, tuning = found[0]
-    yield lambda: to_platform(body, tuning, model=MODEL)
-    yield lambda: b'{"tokens":%d}' % measured(body).fixed
-    yield lambda: to_chat(body, tuning, model=MODEL, platform=True).body
-    yield lambda: to_chat(body, tuning, model=MODEL, platform=False).body
+def _kept(translate: Translation, data: bytes, found: list[tuple[bytes, bytes]]) -> bytes:
+    found.append(translate(data))
+    return found[-1][0]
 
 
-def _responses(data: bytes) -> Going:
-    def make() -> tuple[bytes, bytes]:
-        seen = peek(data)
-        fields = seen.fields
-        responses.to_upstream(data, seen, LITE)
-        body = responses.to_upstream(data, seen, WANTED)
-        items = of_input(fields["input"]) if seen.encrypted else ()
-        needs_of(fields, bound=bool(items))
-        if refers(data):
-            references(fields["input"])
-        return body, tuning_of(fields)
-
-    return _said(make)
+def _counted(body: bytes) -> bytes:
+    return b'{"tokens":%d}' % measured(body).fixed
 
 
-def _chat(data: bytes) -> Going:
-    def make() -> tuple[bytes, bytes]:
-        seen = peek(data)
-        made = chat.to_responses(chat.decode(data), upstream_model=MODEL, efforts=None)
-        return made.body, tuning_of_chat(seen.fields)
-
-    return _said(make)
+def _by_chat(body: bytes, tuning: bytes, *, platform: bool) -> bytes:
+    return to_chat(body, tuning, model=MODEL, platform=platform).body
 
 
-def _messages(data: bytes) -> Going:
-    def make() -> tuple[bytes, bytes]:
-        peek(data)
-        request = messages.decode(data)
-        body = messages.to_responses(request, upstream_model=MODEL, efforts=None).body
-        return body, tuning_of_messages(request)
-
-    return _said(make)
-
-
-def _completion(data: bytes) -> Going:
-    def make() -> tuple[bytes, bytes]:
-        fields = peek(data).fields
-        asked = completions.to_responses(completions.decode(data), fields, upstream_model=MODEL)
-        return asked.body, asked.tuning
-
-    return _said(make)
+def _responses(data: bytes) -> tuple[bytes, bytes]:
+    seen = peek(data)
+    fields = seen.fields
+    responses.to_upstream(data, seen, LITE)
+    body = responses.to_upstream(data, seen, WANTED)
+    items = of_input(fields["input"]) if seen.encrypted else ()
+    needs_of(fields, bound=bool(items))
+    if refers(data):
+        references(fields["input"])
+    return body, tuning_of(fields)
 
 
-def _image(data: bytes) -> Going:
-    def make() -> bytes:
-        request = image_request(data)
-        inputs = inputs_of(request)
-        to_native(request, inputs, model="gpt-image-1")
-        return to_tool(request, inputs, host=MODEL)
-
-    yield make
+def _chat(data: bytes) -> tuple[bytes, bytes]:
+    seen = peek(data)
+    made = chat.to_responses(chat.decode(data), upstream_model=MODEL, efforts=None)
+    return made.body, tuning_of_chat(seen.fields)
 
 
-def _embeddings(data: bytes) -> Going:
-    def make() -> bytes:
-        peek(data)
-        embeddings.decode(data)
-        return with_model(data, MODEL)
-
-    yield make
+def _messages(data: bytes) -> tuple[bytes, bytes]:
+    peek(data)
+    request = messages.decode(data)
+    made = messages.to_responses(request, upstream_model=MODEL, efforts=None)
+    return made.body, tuning_of_messages(request)
 
 
-def _turn(data: bytes) -> Going:
-    def make() -> bytes:
-        # What is no UTF-8 never becomes a message.
-        text = data.decode("utf-8", "replace").encode()
-        message_of(text)
-        body = turn_request(text).body
-        peek(body)
-        return body
+def _completion(data: bytes) -> tuple[bytes, bytes]:
+    fields = peek(data).fields
+    asked = completions.to_responses(completions.decode(data), fields, upstream_model=MODEL)
+    return asked.body, asked.tuning
 
-    yield make
+
+def _image(data: bytes) -> bytes:
+    request = image_request(data)
+    inputs = inputs_of(request)
+    to_native(request, inputs, model="gpt-image-1")
+    return to_tool(request, inputs, host=MODEL)
+
+
+def _embeddings(data: bytes) -> bytes:
+    peek(data)
+    embeddings.decode(data)
+    return with_model(data, MODEL)
+
+
+def _turn(data: bytes) -> bytes:
+    # What is no UTF-8 never becomes a message.
+    text = data.decode("utf-8", "replace").encode()
+    message_of(text)
+    body = turn_request(text).body
+    peek(body)
+    return body
 
 
 TARGETS: Final[dict[str, Target]] = {
