@@ -175,8 +175,8 @@ soak: $(STAMP)  ## half load with 1 % of every fault, then all invariants: make 
 planted: $(STAMP)  ## defects put into a copy on purpose: does the matching check notice? ARGS="lease"
 	@$(BIN)/python -m scripts.planted $(ARGS)
 
-$(FUZZ)/.installed: requirements-fuzz.lock | $(STAMP)
-	@$(PIP) install --require-hashes --upgrade --target $(FUZZ) -r requirements-fuzz.lock
+build/%-packages/.installed: requirements-%.lock | $(STAMP)
+	@$(PIP) install --require-hashes --upgrade --target $(@D) -r $<
 	@touch $@
 
 fuzz: $(FUZZ)/.installed  ## bytes from anywhere against a parser: make fuzz T=sse MINUTES=30
@@ -188,10 +188,6 @@ load: $(STAMP)  ## a load scenario: make load S=steady
 profile: $(STAMP)  ## flame graph of a worker under load: make profile S=steady
 	@mkdir -p build
 	@$(BIN)/python -m loadtests.run $(S) --profile build/profile.svg $(ARGS)
-
-$(MEMRAY)/.installed: requirements-memory.lock | $(STAMP)
-	@$(PIP) install --require-hashes --upgrade --target $(MEMRAY) -r requirements-memory.lock
-	@touch $@
 
 memory: $(MEMRAY)/.installed  ## flame graph of what a worker's memory is made of: make memory S=crowd
 	@PYTHONPATH=$(MEMRAY) $(BIN)/python -m loadtests.run $(S) --memory build/memory.html $(ARGS)

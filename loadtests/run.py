@@ -108,9 +108,10 @@ def _run(
         simulator = stack.enter_context(upstream.running("plain", folder, core=where.load))
         simulator.answer(PACE)
         environment = gateway.prepare(simulator, folder)
-        command = _recorded(folder) if memory else COMMAND
-        # Once the gateway has ended, and while the folder is still there.
+        command = COMMAND
         if memory is not None:
+            command = _recorded(folder)
+            # Once the gateway has ended, and while the folder is still there.
             stack.callback(_show, folder, memory.absolute())
         started = gateway.running(environment, folder, core=where.program, command=command)
         running = stack.enter_context(started)

@@ -72,6 +72,10 @@ class Run(msgspec.Struct):
         """The figure of that name, or None if it was not measured."""
         return next((figure for figure in self.figures if figure.key == key), None)
 
+    def reference(self, key: Key) -> Figure | None:
+        """What nginx took for the same, or None if it was not measured."""
+        return self.find(Key(key.scenario, key.upstream, "nginx", "forward", key.metric))
+
     def of(self, scenario: str) -> Iterator[Figure]:
         """All figures of a scenario, in the order in which they were measured."""
         return (figure for figure in self.figures if figure.key.scenario == scenario)

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from loadtests.bench.figures import Key, Run, load
+from loadtests.bench.figures import Run, load
 
 MORE_MAX: Final = 0.15
 """Five measurements in turns with nginx stay within a tenth of each other on a quiet machine."""
@@ -68,7 +68,7 @@ def ratios(run: Run) -> dict[str, float]:
         key = figure.key
         if key.program != "gateway" or key.metric != "cpu_us" or key.scenario not in SCENARIOS:
             continue
-        nginx = run.find(Key(key.scenario, key.upstream, "nginx", "forward", key.metric))
+        nginx = run.reference(key)
         if nginx is not None and nginx.median:
             name = f"{key.scenario}, {key.upstream}, {key.work}"
             found[name] = figure.median / nginx.median

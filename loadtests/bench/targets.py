@@ -117,9 +117,4 @@ TARGETS: Final = (
 
 def judged(run: Run) -> list[Judged]:
     """All targets with what the run says about them."""
-    found = []
-    for target in TARGETS:
-        key = target.key
-        reference = Key(key.scenario, key.upstream, "nginx", "forward", key.metric)
-        found.append(Judged(target, run.find(key), run.find(reference)))
-    return found
+    return [Judged(target, run.find(target.key), run.reference(target.key)) for target in TARGETS]
