@@ -2,10 +2,6 @@
 
 A count of tasks is no metric of the product: it takes a walk over all of them. Each worker writes
 into a file of its own, in the folder SOAK_TASKS, every few seconds.
-
-What is remembered of sessions and conversations grows until its tables are full, which would take
-longer than the run and look like a leak. They are small here: when the warm-up is over they are
-full, and entries go as others come.
 """
 
 import asyncio
@@ -15,17 +11,6 @@ import time
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from app.limits import Limits
-from app.settings import Settings
-
-LIMITS: Final = Limits(
-    sessions_max=2_000,
-    owned_items_max=2_000,
-    history_bytes_max=4 << 20,
-    history_key_bytes_max=1 << 20,
-)
 EVERY_S: Final = 2.0
 
 
@@ -55,10 +40,8 @@ def _begin() -> None:
 
 
 if "SOAK_TASKS" in os.environ:
-    _from_env = Settings.from_env.__func__  # type: ignore[attr-defined]
-    Settings.from_env = classmethod(  # type: ignore[assignment]
-        lambda cls: msgspec.structs.replace(_from_env(cls), limits=LIMITS)
-    )
+    import tests.e2e.launch  # noqa: F401 - gives the gateway the run's limits
+
     # Where workers are forked, they have none of the threads; where they are not, they import this.
     os.register_at_fork(after_in_child=_begin)
     _begin()
