@@ -72,6 +72,19 @@ def text_of(events: list[dict[str, Any]]) -> str:
     return "".join(e["delta"] for e in events if e["type"] == "response.output_text.delta")
 
 
+def framed(opcode: int, payload: bytes, *, final: bool = True, first: int = 0) -> bytes:
+    """Return one masked frame; `first` sets bits of its first byte that must not be set."""
+    size = len(payload)
+    head = bytes([first | opcode | (0x80 if final else 0)])
+    if size < 126:
+        head += bytes([0x80 | size])
+    elif size < 1 << 16:
+        head += bytes([0x80 | 126]) + struct.pack("!H", size)
+    else:
+        head += bytes([0x80 | 127]) + struct.pack("!Q", size)
+    return head + bytes(4) + payload
+
+
 class Wire:
     """A WebSocket by hand: frames that no client would send."""
 
@@ -95,16 +108,8 @@ class Wire:
         return cls(reader, writer)
 
     def frame(self, opcode: int, payload: bytes, *, final: bool = True, first: int = 0) -> None:
-        """Send one masked frame; `first` sets bits of its first byte that must not be set."""
-        size = len(payload)
-        head = bytes([first | opcode | (0x80 if final else 0)])
-        if size < 126:
-            head += bytes([0x80 | size])
-        elif size < 1 << 16:
-            head += bytes([0x80 | 126]) + struct.pack("!H", size)
-        else:
-            head += bytes([0x80 | 127]) + struct.pack("!Q", size)
-        self.writer.write(head + bytes(4) + payload)
+        """Send one frame; see `framed`."""
+        self.writer.write(framed(opcode, payload, final=final, first=first))
 
     async def read(self) -> tuple[int, bytes]:
         """Return the next frame's opcode and payload; (-1, b"") at the end of the connection."""
