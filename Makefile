@@ -114,7 +114,7 @@ $(IMAGE)/.installed: requirements.lock | $(VENV)/bin/python
 		-r requirements.lock
 	@touch $@
 
-bench: $(STAMP) $(IMAGE)/.installed  ## CPU, delay and memory beside nginx, a quarter of an hour; ARGS="events --tls"
+bench: $(STAMP) $(IMAGE)/.installed  ## CPU, delay and memory beside nginx, half an hour; ARGS="events --tls"
 	@BENCH_PYTHON=$(IMAGE)/bin/python $(BIN)/python -m loadtests.bench --json build/bench.json $(ARGS)
 
 bench-gate: $(STAMP) $(IMAGE)/.installed  ## fails if an event costs 15 % more CPU than recorded

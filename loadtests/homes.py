@@ -26,7 +26,7 @@ from loadtests.bench.processes import CPUCLOCK_SCHED
 from loadtests.callers import Callers, Pace
 from loadtests.crashes.__main__ import family
 from tests.e2e.programs import API_KEY, Gateway, Simulator, enrol
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import shared_home
 
 AT_ONCE: Final = 4
 SHORT: Final = Pace(deltas=(10, 10), events_per_s=(1_000, 1_000))
@@ -52,26 +52,15 @@ class Home(Struct):
 def homes(folder: Path) -> Iterator[list[Home]]:
     """Start a gateway in each home."""
     with ExitStack() as stack:
-        places = {name: folder / name for name in ("postgres", "redis", "alone", "many")}
-        for place in places.values():
-            place.mkdir()
-        postgres, redis = PostgresServer(places["postgres"]), RedisServer(places["redis"])
-        for server in (postgres, redis):
-            stack.callback(server.stop)
-            server.start()
-        shared = {
-            "DATABASE_DRIVER": "postgres",
-            "DATABASE_URL": postgres.database(),
-            "CODEX_SECRET_KEY": "0" * 64,
-            "CACHE_DRIVER": "redis",
-            "REDIS_ADDR": redis.url,
-        }
+        shared = stack.enter_context(shared_home(folder))
         found: list[Home] = []
         alone: dict[str, str] = {}
         for name, environment in (("alone", alone), ("many", shared)):
-            simulator = Simulator(places[name], accounts=8)
+            place = folder / name
+            place.mkdir()
+            simulator = Simulator(place, accounts=8)
             stack.callback(simulator.stop)
-            gateway = Gateway(places[name], simulator, limits=None, **environment)
+            gateway = Gateway(place, simulator, limits=None, **environment)
             stack.callback(gateway.stop)
             enrol(gateway, simulator)
             gateway.start()

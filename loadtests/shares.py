@@ -29,7 +29,7 @@ from msgspec import Struct
 from loadtests import callers
 from loadtests.callers import Callers
 from tests.e2e.programs import API_KEY, Gateway, Simulator
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import shared_home
 
 PROCESSES: Final = 3
 ACCOUNTS: Final = 6
@@ -127,28 +127,14 @@ def full_again_s(found: Sequence[Call], since: float) -> float:
 def processes(folder: Path) -> Iterator[tuple[Simulator, list[Gateway]]]:
     """Run a simulator and three gateways on one Postgres and one Redis."""
     with ExitStack() as stack:
-        for name in ("postgres", "redis"):
-            (folder / name).mkdir()
-        postgres, redis = PostgresServer(folder / "postgres"), RedisServer(folder / "redis")
-        for server in (postgres, redis):
-            stack.callback(server.stop)
-            server.start()
-        database = postgres.database()
+        shared = stack.enter_context(shared_home(folder))
         simulator = Simulator(folder, accounts=ACCOUNTS)
         stack.callback(simulator.stop)
         gateways = []
         for number in range(PROCESSES):
             place = folder / f"gateway-{number}"
             place.mkdir()
-            gateway = Gateway(
-                place,
-                simulator,
-                DATABASE_DRIVER="postgres",
-                DATABASE_URL=database,
-                CODEX_SECRET_KEY="0" * 64,
-                CACHE_DRIVER="redis",
-                REDIS_ADDR=f"127.0.0.1:{redis.port}",
-            )
+            gateway = Gateway(place, simulator, limits=None, **shared)
             stack.callback(gateway.stop)
             gateways.append(gateway)
         enrol(gateways[0], simulator)

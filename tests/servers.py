@@ -12,7 +12,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,28 @@ class PostgresServer(Server):
             await connection.execute(statement)
         finally:
             await connection.close(timeout=5.0)
+
+
+@contextmanager
+def shared_home(folder: Path) -> Iterator[dict[str, str]]:
+    """Start a Postgres and a Redis below a folder, for a gateway that shares what it knows.
+
+    Yields the settings of such a gateway, with an empty database. Both end with the block. Not from
+    within an event loop.
+    """
+    with ExitStack() as stack:
+        postgres, redis_server = PostgresServer(folder / "postgres"), RedisServer(folder / "redis")
+        for server in (postgres, redis_server):
+            server.folder.mkdir()
+            stack.callback(server.stop)
+            server.start()
+        yield {
+            "DATABASE_DRIVER": "postgres",
+            "DATABASE_URL": postgres.database(),
+            "CODEX_SECRET_KEY": "0" * 64,
+            "CACHE_DRIVER": "redis",
+            "REDIS_ADDR": redis_server.url,
+        }
 
 
 def _unprivileged(folder: Path) -> dict[str, Any]:

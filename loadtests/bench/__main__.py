@@ -1,7 +1,7 @@
 """`python -m loadtests.bench`: measure the gateway beside nginx, and print tables and verdicts.
 
-Without arguments everything is measured but the soak of aborts; it takes about a quarter of an
-hour and wants a machine that does nothing else. The exit status is 0 unless `--check` is given.
+Without arguments everything is measured but the soak of aborts; it takes about half an hour
+and wants a machine that does nothing else. The exit status is 0 unless `--check` is given.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import uvloop
 
 from loadtests.bench import (
     aborts,
+    crowd,
     events,
     held,
     latency,
@@ -37,7 +38,7 @@ from loadtests.bench.targets import judged
 
 SCENARIOS: Final[dict[str, Callable[[Rig], Awaitable[None]]]] = {
     module.NAME: module.run
-    for module in (requests, events, latency, held, websocket, start, aborts)
+    for module in (requests, events, latency, held, crowd, websocket, start, aborts)
 }
 ALONE: Final[dict[str, Callable[[Book, Plan], None]]] = {pool.NAME: pool.run}
 """These start no programs and send nothing."""

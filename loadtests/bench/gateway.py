@@ -42,13 +42,16 @@ class Gateway(msgspec.Struct, frozen=True):
         return read_metrics(self.port)
 
 
-def prepare(upstream: Upstream, folder: Path) -> dict[str, str]:
-    """Make a data directory with the upstream's accounts; return the gateway's environment."""
+def prepare(upstream: Upstream, folder: Path, **settings: str) -> dict[str, str]:
+    """Make a data directory with the upstream's accounts; return the gateway's environment.
+
+    `settings` are further environment variables, or others in the place of the bench's own.
+    """
     data = folder / "data"
     data.mkdir()
     empty = folder / "empty.env"
     empty.touch()
-    environment = _environment(upstream, data, empty)
+    environment = _environment(upstream, data, empty) | settings
     accounts = folder / "accounts.json"
     codex = upstream.accounts()
     servers = [_server(upstream, number) for number in range(min(len(codex), SERVERS_MAX))]

@@ -11,9 +11,9 @@ import math
 from typing import Final
 
 from loadtests.bench.lanes import Lane
-from loadtests.bench.loader import Tally, open_streams
+from loadtests.bench.loader import StreamCaller, Tally, open_streams
 from loadtests.bench.rig import Rig
-from loadtests.bench.upstream import Pace
+from loadtests.bench.upstream import Pace, Upstream
 
 NAME: Final = "held"
 WARMING: Final = 50
@@ -24,37 +24,48 @@ async def run(rig: Rig) -> None:
     """Hold streams open in every lane, once each: memory hardly varies between runs."""
     for lane in rig.lanes:
         with rig.another(lane) as fresh:
-            await warm(rig, fresh)
-            await hold(rig, fresh)
+            await warm(fresh, rig.upstream)
+            await hold(rig, fresh, rig.upstream, name=NAME, count=rig.plan.held)
 
 
-async def warm(rig: Rig, lane: Lane) -> None:
+async def warm(
+    lane: Lane, asked: Upstream, *, count: int = WARMING, kind: type[StreamCaller] = StreamCaller
+) -> None:
     """Let a few streams come and go, so that what grows once has grown."""
-    rig.upstream.answer(Pace(2))
+    asked.answer(Pace(2))
     tally = Tally(deltas=2)
-    await open_streams(lane, tally, count=WARMING, over_s=0.5)
+    await open_streams(lane, tally, count=count, over_s=0.5, kind=kind)
     await tally.all_ended(END_S)
 
 
-async def hold(rig: Rig, lane: Lane) -> None:
-    """Hold the plan's number of streams open and book what they take."""
+async def hold(
+    rig: Rig,
+    lane: Lane,
+    asked: Upstream,
+    *,
+    name: str,
+    count: int,
+    kind: type[StreamCaller] = StreamCaller,
+) -> None:
+    """Hold so many streams of that upstream open and book what they take, under that name."""
     plan, process = rig.plan, lane.process
     if process is None:
         return
-    deltas = math.ceil(plan.held_pace * (plan.held_open_s + plan.held_s)) + 2
-    rig.upstream.answer(Pace(deltas, plan.held_pace))
+    over_s = plan.held_open_s * count / plan.held
+    deltas = math.ceil(plan.held_pace * (over_s + plan.held_s)) + 2
+    asked.answer(Pace(deltas, plan.held_pace))
     before = process.rss_bytes()
     tally = Tally(deltas=deltas)
-    await open_streams(lane, tally, count=plan.held, over_s=plan.held_open_s)
+    await open_streams(lane, tally, count=count, over_s=over_s, kind=kind)
     await asyncio.sleep(plan.held_s)
     now_open, now_bytes = tally.open, process.rss_bytes()
-    await tally.all_ended(END_S)
-    if now_open < plan.held:
-        where = rig.where(lane, NAME)
-        rig.book.fault(f"{where}: only {now_open} of {plan.held} streams were open at once")
-    rig.blame(lane, NAME, tally)
-    rig.book.add(lane.key(NAME, "streams"), now_open)
-    rig.book.add(lane.key(NAME, "whole_at_end"), tally.complete)
-    rig.book.add(lane.key(NAME, "rss_before_bytes"), before)
-    rig.book.add(lane.key(NAME, "rss_with_bytes"), now_bytes)
-    rig.book.add(lane.key(NAME, "stream_bytes"), max(0, now_bytes - before) / max(1, now_open))
+    await tally.all_ended(over_s + END_S)
+    if now_open < count:
+        where = rig.where(lane, name)
+        rig.book.fault(f"{where}: only {now_open} of {count} streams were open at once")
+    rig.blame(lane, name, tally)
+    rig.book.add(lane.key(name, "streams"), now_open)
+    rig.book.add(lane.key(name, "whole_at_end"), tally.complete)
+    rig.book.add(lane.key(name, "rss_before_bytes"), before)
+    rig.book.add(lane.key(name, "rss_with_bytes"), now_bytes)
+    rig.book.add(lane.key(name, "stream_bytes"), max(0, now_bytes - before) / max(1, now_open))

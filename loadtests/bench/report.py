@@ -21,6 +21,13 @@ MIB: Final = 1 << 20
 Column = tuple[str, str, float, int]
 """Heading, metric, factor, digits."""
 
+_HELD: Final[Sequence[Column]] = (
+    ("streams", "streams", 1, 0),
+    ("whole at the end", "whole_at_end", 1, 0),
+    ("bytes a stream", "stream_bytes", 1, 0),
+    ("MiB before", "rss_before_bytes", 1 / MIB, 1),
+    ("MiB with them", "rss_with_bytes", 1 / MIB, 1),
+)
 _COLUMNS: Final[dict[str, Sequence[Column]]] = {
     "requests": (
         ("CPU us a request", "cpu_us", 1, 0),
@@ -46,13 +53,8 @@ _COLUMNS: Final[dict[str, Sequence[Column]]] = {
         ("its core %", "share", 100, 0),
         ("load core %", "load_share", 100, 0),
     ),
-    "held": (
-        ("streams", "streams", 1, 0),
-        ("whole at the end", "whole_at_end", 1, 0),
-        ("bytes a stream", "stream_bytes", 1, 0),
-        ("MiB before", "rss_before_bytes", 1 / MIB, 1),
-        ("MiB with them", "rss_with_bytes", 1 / MIB, 1),
-    ),
+    "held": _HELD,
+    "crowd": _HELD,
     "websocket": (
         ("CPU us a message", "cpu_us", 1, 1),
         ("messages/s", "events_per_s", 1, 0),

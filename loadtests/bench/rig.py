@@ -49,6 +49,8 @@ class Plan(msgspec.Struct, frozen=True):
     stream_s: float = 2.0
     """Life of a stream while latency is measured."""
     held: int = 2000
+    crowd: int = 5000
+    """Streams that two workers hold."""
     held_open_s: float = 10.0
     held_s: float = 10.0
     held_pace: float = 0.5
@@ -68,6 +70,7 @@ QUICK: Final = Plan(
     probe_s=0.3,
     stream_s=0.4,
     held=100,
+    crowd=200,
     held_open_s=0.4,
     held_s=0.4,
     held_pace=5.0,

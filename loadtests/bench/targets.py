@@ -81,7 +81,7 @@ TARGETS: Final = (
     _times_nginx("p99 delay of an event passed through, TLS", "latency", "tls", "responses", 2.0),
     _times_nginx("p99 delay of an event passed through, plain", "latency", "plain", "responses", 2),
     _times_nginx("p99 delay of an event translated to chat, TLS", "latency", "tls", "chat", 2.0),
-    _times_nginx("CPU of a message on a WebSocket, plain", "websocket", "plain", "websocket", 3.5),
+    _times_nginx("CPU of a message on a WebSocket, plain", "websocket", "plain", "websocket", 2.5),
     _start("start to the first answered request, 100 accounts", "answered_s", 3.0, "s"),
     _start("start to the first answered request, 10,000 accounts", "many_answered_s", 5.0, "s"),
     _start("memory at rest, 100 accounts", "rss_bytes", 150.0, "MB", 1e-6),
@@ -90,15 +90,14 @@ TARGETS: Final = (
         Key("start", "plain", "gateway", "responses", "rss_bytes"), 150.0,
         ratio=False, unit="MB", scale=1e-6,
     ),
-    Target(
-        "memory of a held stream, TLS",
-        Key("held", "tls", "gateway", "responses", "stream_bytes"), 35.0,
-        ratio=False, unit="KB", scale=1e-3,
-    ),
-    Target(
-        "memory of a held stream, plain",
-        Key("held", "plain", "gateway", "responses", "stream_bytes"), 35.0,
-        ratio=False, unit="KB", scale=1e-3,
+    *(
+        Target(
+            f"memory of a held stream, {workers}, {name}",
+            Key(scenario, upstream, "gateway", "responses", "stream_bytes"), 35.0,
+            ratio=False, unit="KB", scale=1e-3,
+        )
+        for scenario, workers in (("held", "one worker"), ("crowd", "two workers"))
+        for upstream, name in UPSTREAM_NAMES.items()
     ),
     Target(
         "CPU that the pool adds to a call, 10,000 accounts",

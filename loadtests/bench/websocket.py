@@ -5,10 +5,10 @@ through nginx, which passes frames on, then through the gateway, which speaks th
 sides. The gateway's streams over HTTP are measured in the same turns.
 """
 
-import asyncio
 import math
 from typing import Final
 
+from loadtests.bench import held
 from loadtests.bench.events import END_S
 from loadtests.bench.lanes import Lane, sockets_forwarded, sockets_through_gateway
 from loadtests.bench.loader import SocketCaller, StreamCaller, Tally, open_streams
@@ -16,7 +16,6 @@ from loadtests.bench.rig import Rig, Sample
 from loadtests.bench.upstream import Pace
 
 NAME: Final = "websocket"
-WARMING: Final = 50
 
 
 async def run(rig: Rig) -> None:
@@ -34,7 +33,9 @@ async def run(rig: Rig) -> None:
                 rig.book.fault(f"{rig.where(lane, NAME)}: nothing arrived")
     for lane in lanes:
         with rig.another(lane) as fresh:
-            await _hold(rig, fresh)
+            kind = _kind(lane)
+            await held.warm(fresh, rig.upstream, kind=kind)
+            await held.hold(rig, fresh, rig.upstream, name=NAME, count=rig.plan.held, kind=kind)
 
 
 def _lanes(rig: Rig) -> list[Lane]:
@@ -63,28 +64,3 @@ async def _turns(rig: Rig, lane: Lane, *, streams: int) -> tuple[Sample, Tally]:
     sample = await rig.measured(lane.process, tally, plan.seconds)
     await tally.all_ended(END_S)
     return sample, tally
-
-
-async def _hold(rig: Rig, lane: Lane) -> None:
-    plan, process = rig.plan, lane.process
-    if process is None:
-        return
-    rig.upstream.answer(Pace(2))
-    warming = Tally(deltas=2)
-    await open_streams(lane, warming, count=WARMING, over_s=0.5, kind=_kind(lane))
-    await warming.all_ended(END_S)
-    deltas = math.ceil(plan.held_pace * (plan.held_open_s + plan.held_s)) + 2
-    rig.upstream.answer(Pace(deltas, plan.held_pace))
-    before = process.rss_bytes()
-    tally = Tally(deltas=deltas)
-    await open_streams(lane, tally, count=plan.held, over_s=plan.held_open_s, kind=_kind(lane))
-    await asyncio.sleep(plan.held_s)
-    now_open, now_bytes = tally.open, process.rss_bytes()
-    await tally.all_ended(END_S)
-    if now_open < plan.held:
-        where = rig.where(lane, NAME)
-        rig.book.fault(f"{where}: only {now_open} of {plan.held} were open at once")
-    rig.blame(lane, NAME, tally)
-    rig.book.add(lane.key(NAME, "streams"), now_open)
-    rig.book.add(lane.key(NAME, "whole_at_end"), tally.complete)
-    rig.book.add(lane.key(NAME, "stream_bytes"), max(0, now_bytes - before) / max(1, now_open))

@@ -32,7 +32,7 @@ from loadtests.capacity.figures import STREAM_S, Calls, Fleet, Measured, from_be
 from loadtests.capacity.member import Done, Order
 from loadtests.capacity.report import BENCH, save
 from tests.e2e.programs import API_KEY, Gateway, Simulator, enrol
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import RedisServer, shared_home
 
 PROGRAMS: Final = 4
 ACCOUNTS: Final = 1_000
@@ -139,25 +139,12 @@ def calls(count: int) -> Calls:
     """Make calls through a gateway over Postgres and Redis; return what each cost."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="codex2api-calls-")))
-        places = {name: folder / name for name in ("postgres", "redis", "gateway")}
-        for place in places.values():
-            place.mkdir()
-        postgres, server = PostgresServer(places["postgres"]), RedisServer(places["redis"])
-        for each in (postgres, server):
-            stack.callback(each.stop)
-            each.start()
-        url = postgres.database()
-        simulator = Simulator(places["gateway"], accounts=8)
+        shared = stack.enter_context(shared_home(folder))
+        url, place = shared["DATABASE_URL"], folder / "gateway"
+        place.mkdir()
+        simulator = Simulator(place, accounts=8)
         stack.callback(simulator.stop)
-        gateway = Gateway(
-            places["gateway"],
-            simulator,
-            DATABASE_DRIVER="postgres",
-            DATABASE_URL=url,
-            CODEX_SECRET_KEY="0" * 64,
-            CACHE_DRIVER="redis",
-            REDIS_ADDR=server.url,
-        )
+        gateway = Gateway(place, simulator, limits=None, **shared)
         stack.callback(gateway.stop)
         enrol(gateway, simulator)
         gateway.start()

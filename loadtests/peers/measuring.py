@@ -6,8 +6,6 @@ idleness for one and collapse for another, and what is compared is CPU for one r
 
 from typing import Final
 
-import msgspec
-
 from loadtests.bench import events, held, requests
 from loadtests.bench.figures import Book
 from loadtests.bench.lanes import Lane
@@ -60,15 +58,8 @@ async def paced(rig: Rig, lane: Lane) -> None:
 
 async def hold(rig: Rig, lane: Lane) -> None:
     """Some hundred slow streams at once: what one takes in memory."""
-    sample_of = Rig(rig.upstream, rig.cores, rig.plan, Book())
-    await held.warm(sample_of, lane)
-    await held.hold(sample_of, lane)
-    for figure in sample_of.book.figures():
-        key = msgspec.structs.replace(figure.key, scenario=HELD)
-        for value in figure.values:
-            rig.book.add(key, value)
-    for fault in sample_of.book.faults:
-        rig.book.fault(fault)
+    await held.warm(lane, rig.upstream)
+    await held.hold(rig, lane, rig.upstream, name=HELD, count=rig.plan.held)
 
 
 async def _at_its_pace(rig: Rig, lane: Lane, *, streamed: bool) -> Sample:

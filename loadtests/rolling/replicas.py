@@ -20,7 +20,7 @@ from msgspec import Struct
 from loadtests.crashes.__main__ import kill
 from loadtests.rolling import proxies
 from tests.e2e.programs import Gateway, Simulator, enrol, until
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import shared_home
 
 REPLICAS: Final = 2
 ACCOUNTS: Final = 64
@@ -65,13 +65,8 @@ class Kill(Struct, frozen=True):
 def standing(folder: Path, *, proxy: str, workers: int) -> Iterator[Stand]:
     """Start everything; it ends with the block."""
     with ExitStack() as stack:
-        for name in ("postgres", "redis", proxy):
-            (folder / name).mkdir()
-        postgres, redis = PostgresServer(folder / "postgres"), RedisServer(folder / "redis")
-        for server in (postgres, redis):
-            stack.callback(server.stop)
-            server.start()
-        url = postgres.database()
+        (folder / proxy).mkdir()
+        shared = stack.enter_context(shared_home(folder))
         simulator = Simulator(folder, accounts=ACCOUNTS)
         stack.callback(simulator.stop)
         gateways = []
@@ -81,13 +76,10 @@ def standing(folder: Path, *, proxy: str, workers: int) -> Iterator[Stand]:
             gateway = Gateway(
                 place,
                 simulator,
+                limits=None,
                 CODEX_WORKERS=str(workers),
                 CODEX_DRAIN_TIMEOUT=str(DRAIN_S),
-                DATABASE_DRIVER="postgres",
-                DATABASE_URL=url,
-                CODEX_SECRET_KEY="0" * 64,
-                CACHE_DRIVER="redis",
-                REDIS_ADDR=f"127.0.0.1:{redis.port}",
+                **shared,
             )
             stack.callback(gateway.stop)
             gateways.append(gateway)
@@ -96,7 +88,7 @@ def standing(folder: Path, *, proxy: str, workers: int) -> Iterator[Stand]:
             gateway.start()
         replicas = [gateway.port for gateway in gateways]
         with proxies.running(proxy, folder / proxy, replicas=replicas) as port:
-            yield Stand(url, simulator, gateways, port)
+            yield Stand(shared["DATABASE_URL"], simulator, gateways, port)
 
 
 async def restart(gateway: Gateway) -> Restart:

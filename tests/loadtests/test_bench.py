@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.bench import nginx
+from loadtests.bench import crowd, nginx
 from loadtests.bench.__main__ import main
 from loadtests.bench.figures import load
+from loadtests.bench.rig import QUICK
 
 pytestmark = [
     pytest.mark.slow,
@@ -55,6 +56,24 @@ def test_a_start_is_measured(tmp_path):
     assert 0 < found["start", "gateway", "ready_s"] < found["start", "gateway", "answered_s"]
     assert found["start", "gateway", "many_ready_s"] > 0
     assert found["start", "gateway", "many_rss_bytes"] > 0
+
+
+@pytest.mark.skipif(bool(crowd.missing()), reason="Postgres or Redis is not installed")
+@pytest.mark.usefixtures("affinity")
+def test_a_crowd_is_held_by_two_workers(tmp_path):
+    """All streams are open at once, and whole at the end."""
+    found = measured(tmp_path, "crowd", "--plain", "--program", "gateway")
+    assert found["crowd", "gateway", "streams"] == QUICK.crowd
+    assert found["crowd", "gateway", "whole_at_end"] == QUICK.crowd
+    assert found["crowd", "gateway", "stream_bytes"] > 0
+
+
+@pytest.mark.usefixtures("affinity")
+def test_a_crowd_is_not_measured_without_servers(tmp_path, monkeypatch, capsys):
+    """It is said what there is not."""
+    monkeypatch.setattr(crowd, "program", lambda _: None)
+    assert not measured(tmp_path, "crowd", "--plain", "--program", "gateway")
+    assert "not measured, PostgreSQL and Redis not installed" in capsys.readouterr().out
 
 
 def test_an_unknown_scenario_is_refused(capsys):
