@@ -18,7 +18,7 @@ from litestar.types import Receive, Send
 
 from app.edge.company import Company, Headers, Pace
 from app.edge.manners import COMMENT
-from app.edge.stepping import rest_of
+from app.edge.stepping import begun
 
 _STREAM_HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -66,10 +66,8 @@ class Downstream(Company):
         if self._pulse is not None:
             await self._pulse
             self._pulse = None
-        # Spelled out, not `_put`: this is the one path that every event takes.
-        self._wrote_at = self._sending_since = self._loop.time()
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        self._sending_since = 0.0
+        self._wrote_at = self._loop.time()
+        await self._put(data, more=True)
 
     def push(self, data: bytes) -> Awaitable[None] | None:
         """Send whole events; return what has to be waited for before more is sent, if anything.
@@ -77,23 +75,8 @@ class Downstream(Company):
         The server queues what it is given, if there is room: then there is nothing to wait for,
         and it needs no task to find that out.
         """
-        if self._pulse is not None:
-            return self.write(data)
-        self._wrote_at = self._loop.time()
-        # As `begun` does it, for the one thing that is done for every event.
-        steps = self._send(
-            {"type": "http.response.body", "body": data, "more_body": True}
-        ).__await__()
-        try:
-            waiting = next(steps)
-        except StopIteration:
-            return None
-        self._sending_since = self._wrote_at
-        return self._sent(rest_of(waiting, steps))
-
-    async def _sent(self, rest: Awaitable[None]) -> None:
-        await rest
-        self._sending_since = 0.0
+        writing = self.write(data)
+        return writing if self._pulse is not None else begun(writing)
 
     async def end(self, data: bytes) -> None:
         """Send the last bytes and the end."""

@@ -108,11 +108,7 @@ class Connection(asyncio.Protocol):
                 self._parse(plain)
             if tls.over:
                 self._end(str(tls.broken) if tls.broken else None)
-        # As `_wake` does, which every event would pass through.
-        if self._told is not None:
-            self._told()
-        else:
-            self._wake()
+        self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take in that the connection is over."""
@@ -254,12 +250,8 @@ class Connection(asyncio.Protocol):
 
     def take(self) -> bytes | None:
         """Return what has come, empty if nothing has; None if the body is over."""
-        pieces = self._pieces
-        if pieces:
-            if len(pieces) > 1 or self._paused:
-                return self._taken()
-            self._held = 0
-            return pieces.pop()
+        if self._pieces:
+            return self._taken()
         return None if self._complete or self._failure is not None else b""
 
     def _taken(self) -> bytes:

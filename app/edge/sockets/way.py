@@ -46,7 +46,6 @@ class TurnWay(Company):
         """Send events; returns when the caller's side takes more."""
         if self._pulse is not None:
             await self.quiet()
-        # Spelled out, not `_put`: this is the one path that every event takes.
         traffic, put = self._traffic, self._outgoing.put
         self._wrote_at = self._loop.time()
         for message in data:
