@@ -36,9 +36,11 @@ class Clock:
 
 
 class Upstream:
-    """Answers at once, always the same."""
+    """Answers at once, always the same; upstream and reply in one."""
 
     status = 200
+    messages = False
+    retold = feed = None
 
     def __init__(self, headers: list[tuple[str, str]]) -> None:
         self.headers = headers
@@ -55,6 +57,8 @@ class Upstream:
 
     async def finish(self) -> None:
         """Let go."""
+
+    abort = finish
 
 
 class Silent:
