@@ -1,7 +1,7 @@
 """CPU of one request that is not streamed: the upstream answers with some ten events in one write.
 
-The gateway folds them into one JSON answer. nginx forwards the request that the gateway would
-send, and its XX
+The gateway folds them into one JSON answer. nginx forwards the request that the gateway would send,
+and passes the stream on as it comes.
 """
 
 import asyncio
