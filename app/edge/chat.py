@@ -88,12 +88,12 @@ class ChatLane:
 
     def feed(self, batch: Batch) -> bytes:
         """Return the chunks that the events give rise to."""
-        if batch.text:
-            return self._stream.more_text(batch.text)
-        events = batch.events
-        if len(events) == 1:
-            return self._stream.feed(events[0].data)
-        return b"".join([self._stream.feed(event.data) for event in events])
+        stream = self._stream
+        said = [
+            stream.more_text(event.text) if event.text else stream.feed(event.data)
+            for event in batch.events
+        ]
+        return said[0] if len(said) == 1 else b"".join(said)
 
     def finish(self) -> bytes:
         """Return usage, if asked for, and `[DONE]`; or the error that the upstream told of."""

@@ -48,9 +48,6 @@ class Batch(Struct, frozen=True, gc=False):
     events: list[SseEvent]
     plain: bool = False
     """Each event is content, as nearly all are: nothing in it means anything to the gateway."""
-    text: bytes = b""
-    """If it is one event that goes on with the text of the event before: its words, a JSON string.
-    Known only of upstreams whose replies are retold."""
 
 
 Take = Callable[[Batch], Awaitable[None] | None]
@@ -254,10 +251,6 @@ class Reply:
         silence = self._silence
         if silence is not None:
             silence.waiting_since = silence.time()
-        text = decoder.text
-        if text:
-            self._hear(events[0].data)
-            return Batch(decoder.taken, events, plain=True, text=text)
         return self._notice(decoder.taken, events)[0]
 
     def _hear(self, data: bytes) -> None:
@@ -271,7 +264,7 @@ class Reply:
         """Look at what came: content, encrypted items, and the end."""
         content, plain = False, True
         for at, event in enumerate(events):
-            kind = classify(event.data)
+            kind = Kind.CONTENT if event.text else classify(event.data)
             if kind is Kind.CONTENT:
                 content = True
                 self._hear(event.data)

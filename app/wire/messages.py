@@ -26,9 +26,6 @@ class MessageDecoder:
 
     __slots__ = ("_event_bytes_max", "_framed", "taken")
 
-    text = b""
-    """What its events say is not known in here."""
-
     def __init__(self, *, event_bytes_max: int, framed: bool) -> None:
         """Without `framed` an event's `raw` is the message itself."""
         self._event_bytes_max = event_bytes_max

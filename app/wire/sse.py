@@ -32,15 +32,15 @@ class SseEvent(Struct, frozen=True, gc=False):
     name: str
     data: bytes
     raw: bytes
+    text: bytes = b""
+    """If it goes on with the text of the event before: its words, a JSON string. Known only of
+    upstreams whose replies are retold."""
 
 
 class SseDecoder:
     """Incremental decoder of one stream. Feed it every chunk, then call `finish` once."""
 
     __slots__ = ("_event_bytes_max", "_held", "_scanned", "_started", "taken")
-
-    text = b""
-    """What its events say is not known in here."""
 
     def __init__(self, *, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
         self._event_bytes_max = event_bytes_max
@@ -132,7 +132,8 @@ def _whole(chunk: bytes) -> list[SseEvent] | None:
         return None
     events: list[SseEvent] = []
     for block in chunk[:-2].split(b"\n\n"):
-        event = _parse(block + b"\n\n")
+        whole = block + b"\n\n"
+        event = _usual(whole) or _parse(whole)
         if event is None:
             return None
         events.append(event)

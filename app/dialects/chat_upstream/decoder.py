@@ -17,31 +17,30 @@ _DATA_AT: Final = len(b"event: \ndata: ") + len(_NAME)
 class RetoldDecoder:
     """Incremental decoder of one stream."""
 
-    __slots__ = ("_retold", "_sse", "taken", "text")
+    __slots__ = ("_retold", "_sse", "taken")
 
     def __init__(self, retold: Retold, *, event_bytes_max: int) -> None:
         self._retold = retold
         self._sse = SseDecoder(event_bytes_max=event_bytes_max)
         self.taken = b""
         """The bytes of the events that the last `feed` returned."""
-        self.text = b""
-        """If they are one more piece of the text that is open: that piece, a JSON string."""
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
-        """Return the events that `chunk` gives rise to.
+        """Return the events that `chunk` gives rise to; those of more text have their words.
 
         Raises:
             UpstreamProtocolError: One event, or the whole answer, is too large.
         """
-        events = self._sse.feed(chunk)
-        if len(events) == 1:
-            raw, text = self._retold.more_text(events[0].data)
+        retold = self._retold
+        events: list[SseEvent] = []
+        for came in self._sse.feed(chunk):
+            raw, text = retold.more_text(came.data)
             if text:
-                self.taken, self.text = raw, text
-                return [SseEvent(_NAME, raw[_DATA_AT:-2], raw)]
-        self.text = b""
-        self.taken = raw = b"".join([self._retold.feed(event.data) for event in events])
-        return SseDecoder().feed(raw)
+                events.append(SseEvent(_NAME, raw[_DATA_AT:-2], raw, text))
+            elif said := retold.feed(came.data):
+                events += SseDecoder().feed(said)
+        self.taken = events[0].raw if len(events) == 1 else b"".join([one.raw for one in events])
+        return events
 
     def finish(self) -> SseEvent | None:
         """Owe nothing: how the stream ended was told by its last piece."""

@@ -3,6 +3,7 @@
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from app.dialects.chat_upstream.decoder import RetoldDecoder
 from app.dialects.chat_upstream.replies import DONE, END, Retold, Teller
@@ -43,7 +44,7 @@ def quick(pieces: list[bytes]) -> bytes:
     for piece in pieces:
         events = decoder.feed(piece)
         taken = decoder.taken
-        assert events == SseDecoder().feed(taken)
+        assert [structs.replace(event, text=b"") for event in events] == SseDecoder().feed(taken)
         told += taken
     return told
 
@@ -62,15 +63,13 @@ def test_a_cut_changes_nothing(datas, size):
     assert quick(pieces) == plain(datas)
 
 
-@given(CHUNKS)
-def test_the_words_alone_make_the_chunk_that_the_event_makes(datas):
+@given(CHUNKS, st.booleans())
+def test_the_words_alone_make_the_chunk_that_the_event_makes(datas, together):
     """A chat caller of a chat upstream gets the same, and no event is looked into for it."""
     quickly, plainly = (stream() for _ in range(2))
     decoder = RetoldDecoder(Retold(TELLER), event_bytes_max=1 << 20)
-    for data in datas:
-        events = decoder.feed(encode("", data))
-        said = b"".join(plainly.feed(event.data) for event in events)
-        if decoder.text:
-            assert quickly.more_text(decoder.text) == said
-        else:
-            assert b"".join(quickly.feed(event.data) for event in events) == said
+    pieces = [encode("", data) for data in datas]
+    for piece in [b"".join(pieces)] if together else pieces:
+        for event in decoder.feed(piece):
+            said = quickly.more_text(event.text) if event.text else quickly.feed(event.data)
+            assert said == plainly.feed(event.data)
