@@ -44,9 +44,11 @@ def starter(tmp_path_factory: pytest.TempPathFactory) -> Starter:
 def shared(starter: Starter) -> Iterator[Pair]:
     """The pair that all tests of a worker share; its accounts are many, so that one may rest.
 
-    Nearly every call of the tests fails at first, which no budget of retries would pay for.
+    Nearly every call of the tests fails at first, which no budget of retries would pay for. A
+    refusal keeps its status however slow the machine is: no head goes out while attempts are made.
     """
-    yield from starter.pair(accounts=32, limits={"retries_min": 1_000_000})
+    patient = {"retries_min": 1_000_000, "commit_after_s": 60.0}
+    yield from starter.pair(accounts=32, limits=patient)
 
 
 @pytest.fixture

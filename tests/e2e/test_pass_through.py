@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 
 import pytest
 
 from tests.e2e.asking import hear, payloads, prompt, question
+from tests.e2e.programs import Pair
 
 CODEX = "/backend-api/codex/responses"
 PUBLIC = "/v1/responses"
@@ -83,9 +85,16 @@ def test_on_the_public_route_private_events_are_missing_and_the_output_is_full(g
     assert codex.events[-1]["response"]["output"] == []
 
 
+@pytest.fixture
+def prompt_pair(start: Callable[..., Pair]) -> Pair:
+    """A pair whose head goes out soon, although the prelude is still held back."""
+    return start(limits={"commit_after_s": 0.1})
+
+
 @pytest.mark.parametrize("path", [CODEX, PUBLIC])
-def test_each_event_arrives_before_the_next_is_sent(gateway, simulator, path) -> None:
+def test_each_event_arrives_before_the_next_is_sent(prompt_pair, path) -> None:
     """The upstream waits for a word after each event; the caller has it by then."""
+    gateway, simulator = prompt_pair.gateway, prompt_pair.simulator
     body = question(prompt(deltas=8, stepwise=True, private_events=False))
     heard: list[dict] = []
     with gateway.client.stream("POST", path, json=body, timeout=10) as answer:
@@ -107,8 +116,9 @@ def test_each_event_arrives_before_the_next_is_sent(gateway, simulator, path) ->
     assert [event["type"] for event in heard].count("response.output_text.delta") == 8
 
 
-def test_chat_chunks_arrive_before_the_next_event_is_sent(gateway, simulator) -> None:
+def test_chat_chunks_arrive_before_the_next_event_is_sent(prompt_pair) -> None:
     """The same holds for chat completions: a chunk a delta."""
+    gateway, simulator = prompt_pair.gateway, prompt_pair.simulator
     body = {
         "model": "gpt-5.5",
         "stream": True,
