@@ -88,11 +88,16 @@ class Mover:
         Raises:
             StateError: The database takes nothing now; what was not moved stays where it is.
         """
-        written = self._journal.written
+        written, current = self._journal.written, self._journal.current
+        end = (current.number, current.end)
         for reading in (self._own, *self._adopted):
             while (batch := await in_thread(reading.batch)) is not None:
                 await self._take(reading, batch)
                 reading.done()
+                if reading is self._own and (batch.number, batch.offset) >= end:
+                    # What has come meanwhile shares the next transaction with what follows it: a
+                    # worker that is never idle would move each call in one of its own.
+                    break
             spent = reading.spent()
             if spent:
                 # In this order: a segment whose place is forgotten would be moved once more.

@@ -1,6 +1,7 @@
 """Tests of app.usage.mover."""
 
 import asyncio
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -272,18 +273,37 @@ async def test_it_goes_on_by_itself(tmp_path, worker, ledger):
 
 async def test_where_calls_follow_each_other_many_share_a_transaction(worker, ledger):
     """A call that comes alone is moved at once; after it the next look is a second away."""
+    take, times = ledger.take, []
+
+    async def timed(attempts, requests, **place) -> None:
+        times.extend(worker.clock.monotonic() for _ in requests)
+        await take(attempts, requests, **place)
+
+    ledger.take = timed
     task = asyncio.create_task(worker.mover.run())
-    worker.call("u1")
-    await until(worker, lambda: "u1" in ledger.requests)
-    await asyncio.to_thread(lambda: None)
-    worker.call("u2")
-    for _ in range(round(BUSY_S / MOVE_S) - 1):
-        await worker.clock.advance(MOVE_S)
-        await asyncio.to_thread(lambda: None)
-    assert "u2" not in ledger.requests
-    await until(worker, lambda: "u2" in ledger.requests)
+    for uid in ("u1", "u2", "u3"):
+        worker.call(uid)
+        await until(worker, lambda uid=uid: uid in ledger.requests)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+    assert len(times) == 3
+    assert min(after - before for before, after in pairwise(times)) >= BUSY_S
+
+
+async def test_what_is_written_while_rows_are_moved_waits_for_the_next_time(worker, ledger):
+    """Or a worker that is never idle would move every call in a transaction of its own."""
+    take = ledger.take
+
+    async def written_meanwhile(*rows, **place) -> None:
+        worker.call(f"u{len(ledger.requests)}")
+        await take(*rows, **place)
+
+    ledger.take = written_meanwhile
+    worker.call("first")
+    await worker.mover.flush()
+    assert set(ledger.requests) == {"first"}
+    await worker.mover.flush()
+    assert set(ledger.requests) == {"first", "u0"}
 
 
 async def until(worker: Worker, holds) -> bool:
