@@ -93,8 +93,9 @@ def test_comments_and_single_bytes_are_no_signs_of_life(scene: Scene, knobs) -> 
 def test_an_upstream_that_refuses_is_no_accounts_fault(start) -> None:
     """U15: all accounts are as good as before; the answer says what the matter is."""
     pair = start(UPSTREAM_BASE_URL=f"http://127.0.0.1:{free_port()}/backend-api")
+    body = question(prompt(), stream=False)
     for _ in range(5):
-        answer = pair.gateway.client.post(PATH, json=question(prompt()), timeout=60.0)
+        answer = pair.gateway.client.post(PATH, json=body, timeout=60.0)
         assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_error")
     assert pair.gateway.metrics()['codex2api_accounts{health="ready"}'] == 2.0
 
@@ -133,8 +134,9 @@ def test_a_caller_that_vanishes_frees_its_lease(scene: Scene) -> None:
 def test_a_name_that_leads_nowhere_is_an_error_in_time(start) -> None:
     """U16: the answer says that the upstream could not be reached; no account is blamed."""
     pair = start(UPSTREAM_BASE_URL="https://nowhere.invalid/backend-api")
+    body = question(prompt(), stream=False)
     try:
-        answer = pair.gateway.client.post(PATH, json=question(prompt()), timeout=60.0)
+        answer = pair.gateway.client.post(PATH, json=body, timeout=60.0)
     except httpx.ReadTimeout:
         pytest.fail("no answer in a minute")
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_error")
